@@ -1,0 +1,1 @@
+"""Serves a machine-learning model over HTTP."""

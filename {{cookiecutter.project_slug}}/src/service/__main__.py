@@ -1,0 +1,27 @@
+"""``python -m service``: serve the model over HTTP."""
+
+import sys
+
+from service.errors import OwnerError
+from service.logs import configure_logs, log
+from service.settings import read_settings
+from service.threads import available_cpus, limit_threads
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    try:
+        settings = read_settings()
+    except OwnerError as error:
+        sys.exit(f"error: {error}")
+    configure_logs(settings.log_level, settings.log_format)
+    limit_threads(settings.model_threads or available_cpus())
+    # Only now: a numeric library reads its limit when it is imported.
+    from service.server import Server  # noqa: PLC0415
+
+    log.info("listening", address=f"http://{settings.host}:{settings.port}")
+    Server(settings).serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""What can go wrong, one class a meaning.
+
+Knows nothing of HTTP: ``web/problems.py`` gives each its status.
+"""
+
+from dataclasses import dataclass
+
+
+class OwnerError(Exception):
+    """The owner's set-up is wrong: a setting, a model folder, an artefact."""
+
+
+@dataclass
+class FieldError:
+    """What is wrong with one field of a request."""
+
+    field: str
+    detail: str
+
+
+class CallerError(Exception):
+    """A request that is not answered; the message is for its caller.
+
+    Args:
+        detail: what is wrong, the value found, and what is accepted.
+        fields: the fields that are wrong, where the fault lies in some.
+        retry_after_seconds: when it makes sense to ask again, where it does.
+    """
+
+    code = "error"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        fields: list[FieldError] | None = None,
+        retry_after_seconds: int | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.fields = fields or []
+        self.retry_after_seconds = retry_after_seconds
+
+
+class MalformedBody(CallerError):
+    """The body is not what its Content-Type says."""
+
+    code = "malformed_body"
+
+
+class InvalidInput(CallerError):
+    """A field is missing or has a value that is not accepted."""
+
+    code = "invalid_input"
+
+    @classmethod
+    def of(cls, field: str, detail: str) -> "InvalidInput":
+        """The error for one *field*."""
+        return cls(f"{field}: {detail}", fields=[FieldError(field, detail)])
+
+
+class BodyTooLarge(CallerError):
+    """The body has more bytes than are accepted."""
+
+    code = "body_too_large"
+
+
+class UnsupportedMediaType(CallerError):
+    """The Content-Type is none that the route reads."""
+
+    code = "unsupported_media_type"
+
+
+class NotFound(CallerError):
+    """No such route."""
+
+    code = "not_found"
+
+
+class MethodNotAllowed(CallerError):
+    """The route exists, but not for this method.
+
+    Args:
+        detail: as for every error.
+        allowed: the methods that the route has.
+    """
+
+    code = "method_not_allowed"
+
+    def __init__(self, detail: str, *, allowed: list[str]) -> None:
+        super().__init__(detail)
+        self.allowed = allowed
+
+
+class NotReady(CallerError):
+    """The model is still loading, or the service is about to stop."""
+
+    code = "not_ready"
+
+
+class Stuck(CallerError):
+    """The model has run for too long, or its thread has ended."""
+
+    code = "stuck"
+
+
+class QueueFull(CallerError):
+    """More inputs wait for the model than may."""
+
+    code = "queue_full"
+
+
+class DeadlineExceeded(CallerError):
+    """The answer would have come too late."""
+
+    code = "deadline_exceeded"
+
+
+class ModelFailed(CallerError):
+    """The model raised, or answered with what is no answer."""
+
+    code = "model_failed"
+
+
+class Unexpected(CallerError):
+    """A fault of ours that no caller can mend; the log has it."""
+
+    code = "unexpected"
+
+    def __init__(self) -> None:
+        super().__init__("Something went wrong here. The log has it under the request id.")

@@ -1,0 +1,237 @@
+"""A model version on disk: a folder with artefacts and the ``manifest.json`` that describes them.
+
+The layout is ``models/<name>/<version>/``; versions are whole numbers, as model servers read them.
+Knows nothing of machine-learning frameworks.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from service.errors import OwnerError
+
+Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
+"""Named arrays: of one input without, of a batch with a leading batch axis."""
+
+MANIFEST = "manifest.json"
+GOLDEN = "golden.npz"
+
+
+def _inside(path: str) -> str:
+    if Path(path).is_absolute() or ".." in Path(path).parts:
+        raise ValueError(f"{path!r} is not a path inside the version's folder")
+    return path
+
+
+RelativePath: TypeAlias = Annotated[str, AfterValidator(_inside)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class Tensor(_Strict):
+    """One named input or output of the model."""
+
+    name: str
+    dtype: Literal["float32", "int32", "int64"]
+    shape: tuple[int | None, ...]
+    """``None`` stands for an axis of any length; the first is the batch."""
+
+
+class Signature(_Strict):
+    """What goes into the model and what comes out, in order."""
+
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+
+
+class Artefact(_Strict):
+    """The model in one format.
+
+    ``path`` is a file, or a folder for formats that are folders.
+    """
+
+    format: str
+    path: RelativePath
+
+
+class FileDigest(_Strict):
+    """What a file must be, to the byte."""
+
+    bytes: int
+    sha256: str
+
+
+class Manifest(_Strict):
+    """All that is known of one model version."""
+
+    schema_version: Literal[1] = 1
+    name: str
+    version: int = Field(ge=1)
+    task: str
+    labels: list[str]
+    parameters: dict[str, Any]
+    """What the task needs to turn a request into arrays, as its own module types it."""
+    signature: Signature
+    artefacts: list[Artefact] = Field(min_length=1)
+    """The first is served unless MODEL_FORMAT names another."""
+    metrics: dict[str, float]
+    tolerance: float = Field(gt=0)
+    """Largest difference between an artefact's golden outputs and the original's."""
+    created_at: str
+    made_with: dict[str, str]
+    files: dict[RelativePath, FileDigest]
+
+    def artefact(self, format_name: str | None) -> Artefact:
+        """The artefact in *format_name*, or the first when there is none.
+
+        Raises:
+            OwnerError: the version has no artefact in that format.
+        """
+        if not format_name:
+            return self.artefacts[0]
+        for artefact in self.artefacts:
+            if artefact.format == format_name:
+                return artefact
+        accepted = ", ".join(artefact.format for artefact in self.artefacts)
+        raise OwnerError(
+            f"MODEL_FORMAT is {format_name!r}, which version {self.version} of the model does not "
+            f"have. It has: {accepted}."
+        )
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digests(folder: Path) -> dict[str, FileDigest]:
+    """The digest of every file below *folder*, but for the manifest itself."""
+    return {
+        path.relative_to(folder).as_posix(): FileDigest(
+            bytes=path.stat().st_size, sha256=sha256(path)
+        )
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path != folder / MANIFEST
+    }
+
+
+def versions(model_dir: Path) -> list[int]:
+    """The versions that lie in *model_dir*, oldest first; none when there is no such folder."""
+    if not model_dir.is_dir():
+        return []
+    return sorted(
+        int(path.name)
+        for path in model_dir.iterdir()
+        if path.name.isascii() and path.name.isdigit() and (path / MANIFEST).is_file()
+    )
+
+
+def find_version(model_dir: Path, version: int | None) -> Path:
+    """The folder of *version*, or of the newest when it is ``None``.
+
+    Raises:
+        OwnerError: there is no such version.
+    """
+    found = versions(model_dir)
+    if not found:
+        raise OwnerError(
+            f'MODEL_DIR is "{model_dir}", which has no model version. Run "make model", or set '
+            f'MODEL_DIR to a folder that "make model" wrote.'
+        )
+    if version is not None and version not in found:
+        listed = ", ".join(map(str, found))
+        raise OwnerError(
+            f'MODEL_VERSION is {version}, which "{model_dir}" does not have. It has: {listed}.'
+        )
+    return model_dir / str(found[-1] if version is None else version)
+
+
+def read(folder: Path) -> Manifest:
+    """The manifest of the version in *folder*.
+
+    Raises:
+        OwnerError: there is none, or it is not one.
+    """
+    path = folder / MANIFEST
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise OwnerError(f'"{path}" is missing. Run "make model" to make a version.') from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the whole file"
+        raise OwnerError(f'"{path}" is not a manifest: {where}: {first["msg"]}.') from None
+
+
+def write(manifest: Manifest, folder: Path) -> None:
+    """Write *manifest* into the version's *folder*."""
+    text = json.dumps(manifest.model_dump(mode="json"), indent=2, ensure_ascii=False)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def check_files(folder: Path, manifest: Manifest, below: str = "") -> None:
+    """Compare the files of a version with their digests.
+
+    Args:
+        folder: the version's folder.
+        manifest: its manifest.
+        below: check only this file, or the files below this folder.
+
+    Raises:
+        OwnerError: one is missing or is not, to the byte, what was exported.
+    """
+    for name, expected in manifest.files.items():
+        if below not in {"", "."} and name != below and not name.startswith(f"{below}/"):
+            continue
+        path = folder / name
+        if not path.is_file():
+            raise OwnerError(f'"{path}" is missing. Restore it, or run "make model".')
+        size = path.stat().st_size
+        if size != expected.bytes:
+            raise OwnerError(
+                f'"{path}" has {size} bytes, its manifest says {expected.bytes}. It was truncated '
+                f'or changed after the export. Restore it, or run "make model".'
+            )
+        if sha256(path) != expected.sha256:
+            raise OwnerError(
+                f'"{path}" does not have the sha256 that its manifest says. It was changed after '
+                f'the export. Restore it, or run "make model".'
+            )
+
+
+def read_golden(folder: Path) -> tuple[Arrays, Arrays]:
+    """The golden inputs and the original model's outputs for them, each a batch."""
+    with np.load(folder / GOLDEN, allow_pickle=False) as golden:
+        inputs = {key[3:]: golden[key] for key in golden.files if key.startswith("in:")}
+        outputs = {key[4:]: golden[key] for key in golden.files if key.startswith("out:")}
+    return inputs, outputs
+
+
+def write_golden(folder: Path, inputs: Arrays, outputs: Arrays) -> None:
+    """Write golden inputs and outputs into the version's *folder*."""
+    named = {f"in:{name}": array for name, array in inputs.items()}
+    named |= {f"out:{name}": array for name, array in outputs.items()}
+    np.savez_compressed(folder / GOLDEN, **named)  # type: ignore[arg-type]  # numpy types only positional arrays
+
+
+def largest_difference(expected: Arrays, found: Arrays) -> float:
+    """The largest absolute difference between two batches; infinite when they do not compare."""
+    if expected.keys() != found.keys():
+        return float("inf")
+    worst = 0.0
+    for name, array in expected.items():
+        other = found[name]
+        if other.shape != array.shape or not np.isfinite(other).all():
+            return float("inf")
+        if array.size:
+            difference = np.abs(array.astype(np.float64) - other.astype(np.float64)).max()
+            worst = max(worst, float(difference))
+    return worst

@@ -1,0 +1,99 @@
+"""What is counted, for Prometheus.
+
+One registry an application, because one process holds the model: no multi-process mode needed.
+"""
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Metrics:
+    """All figures of one application."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # doubles the lines, and none reads them
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self.requests = Counter(
+            "service_requests",
+            "Requests answered.",
+            ["method", "route", "status"],
+            registry=self.registry,
+        )
+        self.request_seconds = Histogram(
+            "service_request_seconds",
+            "Time from a request's arrival to its answer.",
+            ["route"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.in_flight = Gauge(
+            "service_requests_in_flight", "Requests under way.", registry=self.registry
+        )
+        self.preprocess_seconds = Histogram(
+            "service_preprocess_seconds",
+            "Time to turn one request's inputs into arrays.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.queued = Gauge(
+            "service_queued_inputs", "Inputs that wait for the model.", registry=self.registry
+        )
+        self.wait_seconds = Histogram(
+            "service_queue_wait_seconds",
+            "Time that an input waited for the model.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.batch_size = Histogram(
+            "service_batch_size",
+            "Inputs in one run of the model.",
+            buckets=(1, 2, 4, 8, 16, 32, 64),
+            registry=self.registry,
+        )
+        self.batch_seconds = Histogram(
+            "service_batch_seconds",
+            "Time of one run of the model.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.batch_failures = Counter(
+            "service_batch_failures", "Runs in which the model raised.", registry=self.registry
+        )
+        self._shed = Counter(
+            "service_shed_inputs",
+            "Inputs refused or dropped before the model saw them.",
+            ["reason"],
+            registry=self.registry,
+        )
+        for reason in ("queue_full", "deadline", "cancelled"):
+            self._shed.labels(reason)
+        self.ready = Gauge("service_ready", "1 when /readyz says yes.", registry=self.registry)
+        self.model_info = Gauge(
+            "service_model_info",
+            "The model that answers; always 1.",
+            ["name", "version", "task", "format"],
+            registry=self.registry,
+        )
+
+    def shed(self, reason: str) -> None:
+        """Count one input that the model never saw."""
+        self._shed.labels(reason).inc()
+
+    def render(self) -> bytes:
+        """The figures in Prometheus' text format."""
+        return generate_latest(self.registry)

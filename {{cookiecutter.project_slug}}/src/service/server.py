@@ -1,0 +1,50 @@
+"""The HTTP server: one process that serves, and a parent that starts and stops it.
+
+On SIGTERM the service says "not ready" and goes on answering for DRAIN_SECONDS, so that load
+balancers turn away from it; then the socket closes, and what is under way is finished.
+"""
+
+import os
+
+from granian.constants import Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server.mp import MPServer
+
+from service.settings import Settings
+from service.web.drain import DRAIN_SIGNAL
+
+
+class Server(MPServer):
+    """A WSGI server that drains before it stops.
+
+    Args:
+        settings: where to listen, how many threads, how long to wait.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._drain_seconds = settings.drain_seconds
+        super().__init__(
+            "service.web.wsgi:application",
+            factory=True,
+            interface=Interfaces.WSGI,
+            address=settings.host,
+            port=settings.port,
+            workers=1,  # one process holds the model; replicas are the way to more
+            blocking_threads=settings.http_threads,
+            backpressure=settings.http_threads,
+            workers_kill_timeout=settings.shutdown_seconds,
+            http1_settings=HTTP1Settings(header_read_timeout=10_000),  # milliseconds
+            log_level=LogLevels.error,
+            log_dictconfig={"loggers": {"_granian": {"propagate": True}}},
+        )
+
+    def shutdown(self, exit_code: int = 0) -> None:
+        """Drain, then stop. A second signal cuts the draining short."""
+        if not self.interrupt_children:  # else the serving process has ended by itself
+            self.main_loop_interrupt.clear()
+            for worker in self.wrks:
+                worker.interrupt_by_parent = True
+                os.kill(worker.inner.pid, DRAIN_SIGNAL)
+            self.main_loop_interrupt.wait(self._drain_seconds)
+        super().shutdown(exit_code)  # type: ignore[no-untyped-call]

@@ -1,0 +1,182 @@
+"""What every request gets, whatever it asks: an id, a bounded body, a log line, figures.
+
+Wraps the web framework's own WSGI application, so that it sees a request whose body is complete
+and small enough, and so that a body is read alike everywhere, chunked or not.
+"""
+
+import io
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import structlog
+
+from service.errors import BodyTooLarge, CallerError, MalformedBody, Unexpected
+from service.logs import log
+from service.metrics import Metrics
+from service.web.problems import to_problem
+from service.web.routes import ROUTES
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+REQUEST_ID = "service.request_id"
+"""Key of a request's id in the WSGI environment."""
+
+_SAFE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+_SECURITY_HEADERS = [
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    (
+        "Content-Security-Policy",
+        "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'",
+    ),
+]
+
+
+class Middleware:
+    """The outermost WSGI application.
+
+    Args:
+        app: the web framework's.
+        metrics: where requests are counted.
+        max_body_bytes: largest body that is read.
+        is_draining: whether the service is about to stop; connections are then closed.
+    """
+
+    def __init__(
+        self,
+        app: "WSGIApplication",
+        *,
+        metrics: Metrics,
+        max_body_bytes: int,
+        is_draining: Callable[[], bool],
+    ) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._max_body_bytes = max_body_bytes
+        self._is_draining = is_draining
+
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        """Answer one request."""
+        exchange = _Exchange(environ, start_response, self._metrics, self._is_draining)
+        try:
+            _read_body(environ, self._max_body_bytes)
+            answer = self._app(environ, exchange.start_response)
+        except CallerError as error:
+            answer = exchange.refuse(error)
+        except Exception:  # noqa: BLE001  # a fault of ours, which no caller should have to guess
+            log.exception("unexpected_error")
+            answer = exchange.refuse(Unexpected())
+        return exchange.finish(answer)
+
+
+class _Exchange:
+    """One request and its answer."""
+
+    def __init__(
+        self,
+        environ: "WSGIEnvironment",
+        start_response: "StartResponse",
+        metrics: Metrics,
+        is_draining: Callable[[], bool],
+    ) -> None:
+        self._start_response = start_response
+        self._metrics = metrics
+        self._is_draining = is_draining
+        self._started = time.monotonic()
+        self._status = "500"
+        self._is_complete = False
+        self._method = str(environ["REQUEST_METHOD"])
+        self._path = str(environ.get("PATH_INFO", ""))
+        given = str(environ.get("HTTP_X_REQUEST_ID", ""))
+        self._id = given if _SAFE_ID.fullmatch(given) else uuid4().hex
+        environ[REQUEST_ID] = self._id
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=self._id)
+        metrics.in_flight.inc()
+
+    def start_response(
+        self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
+    ) -> Callable[[bytes], object]:
+        """Pass the status and the headers on, with ours."""
+        self._status = status.partition(" ")[0]
+        self._is_complete = any(name.lower() == "content-length" for name, _ in headers)
+        ours = [("X-Request-Id", self._id), *_SECURITY_HEADERS]
+        if self._is_draining():
+            ours.append(("Connection", "close"))
+        return self._start_response(status, [*headers, *ours], exc_info)
+
+    def refuse(self, error: CallerError) -> list[bytes]:
+        """Answer with a problem where the web framework was never asked, or failed."""
+        status, headers, body = to_problem(error, self._id)
+        headers["Content-Length"] = str(len(body))
+        self.start_response(f"{status.value} {status.phrase}", list(headers.items()))
+        return [body]
+
+    def finish(self, answer: Iterable[bytes]) -> Iterable[bytes]:
+        """The body, and the log line and figures when it is out."""
+        chunks = self._stream(answer)
+        return list(chunks) if self._is_complete else chunks
+
+    def _stream(self, answer: Iterable[bytes]) -> Iterator[bytes]:
+        try:
+            yield from answer
+        finally:
+            if hasattr(answer, "close"):
+                answer.close()
+            self._record()
+
+    def _record(self) -> None:
+        seconds = time.monotonic() - self._started
+        route = self._path if self._path in ROUTES else "other"
+        method = self._method if self._method in {"GET", "HEAD", "POST"} else "other"
+        self._metrics.in_flight.dec()
+        self._metrics.requests.labels(method, route, self._status).inc()
+        self._metrics.request_seconds.labels(route).observe(seconds)
+        write = log.debug if route in {"/livez", "/readyz", "/metrics"} else log.info
+        write(
+            "request",
+            method=self._method,
+            path=self._path,
+            status=int(self._status),
+            milliseconds=round(seconds * 1000, 1),
+        )
+
+
+def _read_body(environ: "WSGIEnvironment", limit: int) -> None:
+    """Put the whole body in place of the stream.
+
+    Raises:
+        BodyTooLarge: it has more than *limit* bytes.
+        MalformedBody: its Content-Length is no number, or it ends before that many bytes.
+    """
+    text = environ.get("CONTENT_LENGTH") or ""
+    if text and not (text.isascii() and text.isdigit()):
+        raise MalformedBody("Content-Length is not a whole number of bytes.")
+    if text and int(text) > limit:
+        raise _too_large(limit, int(text))
+    is_delimited = bool(text) or environ.get("wsgi.input_terminated", False)
+    body = _read(environ["wsgi.input"], int(text) if text else limit + 1) if is_delimited else b""
+    if len(body) > limit:
+        raise _too_large(limit, len(body))
+    if text and len(body) < int(text):
+        raise MalformedBody(f"The body ends after {len(body)} of {text} bytes.")
+    environ["wsgi.input"] = io.BytesIO(body)
+    environ["CONTENT_LENGTH"] = str(len(body))
+
+
+def _read(stream: Any, size: int) -> bytes:
+    chunks = []
+    while size > 0 and (chunk := stream.read(size)):
+        chunks.append(chunk)
+        size -= len(chunk)
+    return b"".join(chunks)
+
+
+def _too_large(limit: int, found: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The body has {found} bytes or more; at most {limit} are accepted.")

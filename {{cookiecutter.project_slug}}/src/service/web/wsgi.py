@@ -1,0 +1,46 @@
+"""The application as a WSGI server loads it, in the process that serves."""
+
+import os
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+from service.errors import OwnerError
+from service.logs import configure_logs, log
+from service.metrics import Metrics
+from service.pipeline import Pipeline
+from service.settings import read_settings
+from service.web.app import create_app
+from service.web.drain import DRAIN_SIGNAL
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
+
+def application() -> "WSGIApplication":
+    """Read the settings, start to load the model, and wire everything together.
+
+    Raises:
+        SystemExit: the owner's set-up is wrong; the log says how.
+    """
+    try:
+        settings = read_settings()
+        configure_logs(settings.log_level, settings.log_format)
+        metrics = Metrics()
+        pipeline = Pipeline(settings, metrics, on_failure=_stop)
+    except OwnerError as error:
+        log.critical("cannot_start", reason=str(error))
+        raise SystemExit(1) from None
+    pipeline.start()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(DRAIN_SIGNAL, lambda *_: pipeline.drain())
+    return create_app(pipeline, settings, metrics)
+
+
+def _stop(error: Exception) -> None:
+    """End this process, which cannot serve: whoever runs it then sees it, and may try again."""
+    if isinstance(error, OwnerError):
+        log.critical("cannot_load_model", reason=str(error))
+    else:
+        log.critical("cannot_load_model", exc_info=error)
+    os.kill(os.getpid(), signal.SIGTERM)
