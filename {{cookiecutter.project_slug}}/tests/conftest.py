@@ -14,7 +14,10 @@ from fakes import FakeModel, fake_model, write_fake_version
 from service.metrics import Metrics
 from service.pipeline import Pipeline
 from service.settings import Settings
+from service.threads import available_cpus, limit_threads
 from service.web.app import create_app
+
+limit_threads(available_cpus())  # before a test imports the machine-learning framework
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """Structured logs on standard output, one JSON object a line."""
 
 import logging
+import sys
 from typing import Any
 
 import structlog
@@ -35,7 +36,7 @@ def configure_logs(level: str, style: str) -> None:
         foreign_pre_chain=shared,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
     )
-    handler = logging.StreamHandler()
+    handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers = [handler]

@@ -79,7 +79,7 @@ def test_hidden_files_are_no_images(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(OwnerError, match="none.* is not a folder"):
+    with pytest.raises(OwnerError, match=r"none.* is not a folder"):
         dataset.load(tmp_path / "none")
 
 
@@ -112,7 +112,7 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path: Path, content: bytes) -
 def test_a_folder_among_the_images_is_named(tmp_path: Path) -> None:
     folder = make_folder(tmp_path)
     (folder / "dark" / "more").mkdir()
-    with pytest.raises(OwnerError, match="dark/more.* is not a file"):
+    with pytest.raises(OwnerError, match=r"dark/more.* is not a file"):
         dataset.load(folder)
 
 

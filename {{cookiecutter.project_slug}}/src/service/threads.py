@@ -28,6 +28,10 @@ def limit_threads(threads: int, environment: Mapping[str, str] = os.environ) -> 
     for name in _LIMITS:
         if name not in environment:
             os.environ[name] = str(threads)
+    # A thread that spins while it waits takes the CPU from those it waits for, and a container's
+    # quota from everybody.
+    if "OMP_WAIT_POLICY" not in environment:
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 
 def _quota_v2(cgroup: Path) -> float | None:

@@ -1,0 +1,168 @@
+"""The command line of the lifecycle: ``python -m service.lifecycle COMMAND``."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from service.errors import OwnerError
+from service.manifest import find_version
+from service.threads import available_cpus, limit_threads
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        The exit status: 0, or 1 when the owner has something to put right.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except OwnerError as error:
+        if options.traceback:
+            raise
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+# Each command imports what it needs: "verify" also runs where nothing for training is installed.
+
+
+def _train(options: argparse.Namespace) -> None:
+    from service.lifecycle.train import train  # noqa: PLC0415
+
+    facts = train(options.candidate, data=options.data, epochs=options.epochs, seed=options.seed)
+    _say(
+        f"Trained on {facts.train_examples} examples, {len(facts.labels)} labels, "
+        f'in {facts.seconds:.0f} s. The candidate is in "{options.candidate}".'
+    )
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from service.lifecycle.candidate import EVALUATION  # noqa: PLC0415
+    from service.lifecycle.evaluate import evaluate  # noqa: PLC0415
+
+    found = evaluate(options.candidate, threshold=options.threshold)
+    figures = ", ".join(f"{name} {value:.4f}" for name, value in found.metrics.items())
+    _say(
+        f"{found.held_out_examples} held-out examples: {figures}. "
+        f'Model card and pictures are in "{options.candidate / EVALUATION}".'
+    )
+    if shortfall := found.shortfall():
+        raise OwnerError(f"The candidate is not good enough: {shortfall}.")
+
+
+def _export(options: argparse.Namespace) -> None:
+    from service.lifecycle.export import export  # noqa: PLC0415
+    from service.lifecycle.verify import table  # noqa: PLC0415
+
+    folder, checks = export(options.candidate, options.model_dir)
+    _say(f'{table(checks)}\nExported and verified: "{folder}".')
+
+
+def _verify(options: argparse.Namespace) -> None:
+    from service.lifecycle.verify import table, verify  # noqa: PLC0415
+
+    folder = options.folder or find_version(options.model_dir, options.version)
+    _say(f'{table(verify(folder))}\nVerified: "{folder}".')
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m service.lifecycle",
+        description="From data to a model version: train, evaluate, export, verify.",
+    )
+    parser.add_argument(
+        "--traceback", action="store_true", help="show where in the code an error arose"
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    candidate = argparse.ArgumentParser(add_help=False)
+    candidate.add_argument(
+        "--candidate",
+        type=Path,
+        default=Path("build/candidate"),
+        metavar="DIR",
+        help="folder of the trained model before its export (default: %(default)s)",
+    )
+    model_dir = argparse.ArgumentParser(add_help=False)
+    model_dir.add_argument(
+        "--model-dir",
+        type=Path,
+        default=Path(os.environ.get("MODEL_DIR") or "models/default"),
+        metavar="DIR",
+        help="folder with one folder per version (default: MODEL_DIR, here %(default)s)",
+    )
+
+    train = commands.add_parser("train", parents=[candidate], help="train a network")
+    train.set_defaults(run=_train)
+    train.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="folder of labelled examples, laid out as service/lifecycle/dataset.py says "
+        "(default: the starter's examples)",
+    )
+    train.add_argument("--epochs", type=_at_least_one, metavar="N", help="rounds over the examples")
+    train.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="same seed, same weights (default: 0)"
+    )
+
+    evaluate = commands.add_parser(
+        "evaluate", parents=[candidate], help="judge the trained network by held-out examples"
+    )
+    evaluate.set_defaults(run=_evaluate)
+    evaluate.add_argument(
+        "--threshold",
+        type=float,
+        metavar="X",
+        help="least value to pass (default: THRESHOLD in service/lifecycle/evaluation.py)",
+    )
+
+    export = commands.add_parser(
+        "export",
+        parents=[candidate, model_dir],
+        help="write the next version, in every format, and verify it",
+    )
+    export.set_defaults(run=_export)
+
+    verify = commands.add_parser(
+        "verify", parents=[model_dir], help="check a version's files and reload its artefacts"
+    )
+    verify.set_defaults(run=_verify)
+    verify.add_argument(
+        "folder", type=Path, nargs="?", metavar="VERSION_DIR", help="instead of --model-dir"
+    )
+    verify.add_argument(
+        "--version", type=_at_least_one, metavar="N", help="in --model-dir (default: the newest)"
+    )
+    return parser
+
+
+def _at_least_one(text: str) -> int:
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return number
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def _stop(number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _stop)  # so that a staging folder is removed
+    limit_threads(available_cpus())
+    sys.exit(main())

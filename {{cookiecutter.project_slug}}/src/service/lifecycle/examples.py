@@ -1,0 +1,58 @@
+"""What a data set is to the rest of the lifecycle. Knows nothing of images, text or files."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from service.manifest import Arrays
+from service.task import Parameters
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Inputs as the model reads them, and what the answers should be.
+
+    Args:
+        inputs: a batch of all examples.
+        targets: the right answers, ``(examples, ...)``.
+    """
+
+    inputs: Arrays
+    targets: npt.NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled examples, split in two halves that share none.
+
+    Args:
+        labels: what the model tells apart, in the order of its outputs.
+        parameters: how a request becomes an input.
+        train: what the model learns from.
+        held_out: what it is judged by and never sees before.
+        description: where the examples come from and how they were split, for the model card.
+        limits: what a model trained on them is not good for, a sentence each.
+    """
+
+    labels: list[str]
+    parameters: Parameters
+    train: Examples
+    held_out: Examples
+    description: str
+    limits: list[str]
+
+    def sha256(self) -> str:
+        """The SHA-256 of all that training and evaluation use, in hexadecimal."""
+        digest = hashlib.sha256(repr(self.labels).encode())
+        digest.update(self.parameters.model_dump_json().encode())
+        for half in (self.train, self.held_out):
+            for array in (*half.inputs.values(), half.targets):
+                digest.update(f"{array.dtype}{array.shape}".encode())
+                digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()

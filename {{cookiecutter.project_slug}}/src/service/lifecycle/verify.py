@@ -1,0 +1,109 @@
+"""``verify``: is every file what was exported, and does every artefact answer as the original did?
+
+Each artefact is loaded in a process of its own, which has never seen the original network.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from service.errors import OwnerError
+from service.manifest import MANIFEST, Artefact, Manifest, check_files, read
+
+_SOURCE = Path(__file__).parents[2]
+_PROCESSES = 2
+"""At a time; each holds the model once."""
+_DOCUMENTS = {".json", ".md", ".npz", ".png"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One artefact that answers as the original did.
+
+    Args:
+        format: the artefact's.
+        bytes: its size.
+        difference: largest absolute difference of an output from the original's.
+    """
+
+    format: str
+    bytes: int
+    difference: float
+
+
+def verify(folder: Path) -> list[Check]:
+    """Verify the model version in *folder*.
+
+    Raises:
+        OwnerError: a file is not what its digest says, or an artefact does not load or answers
+            differently; the message names it.
+    """
+    manifest = read(folder)
+    check_files(folder, manifest)
+    sizes = [_size(folder, manifest, artefact) for artefact in manifest.artefacts]
+    with ThreadPoolExecutor(_PROCESSES) as pool:
+        differences = pool.map(partial(_difference, folder, manifest), manifest.artefacts)
+        return [
+            Check(artefact.format, size, difference)
+            for artefact, size, difference in zip(
+                manifest.artefacts, sizes, differences, strict=True
+            )
+        ]
+
+
+def table(checks: list[Check]) -> str:
+    """The checks in columns, for people."""
+    rows = [("format", "bytes", "largest difference", "")]
+    rows += [(c.format, f"{c.bytes:,}", f"{c.difference:.1e}", "ok") for c in checks]
+    return "\n".join(f"{a:<12} {b:>12}  {c:>18}  {d}".rstrip() for a, b, c, d in rows)
+
+
+def _difference(folder: Path, manifest: Manifest, artefact: Artefact) -> float:
+    difference = _reload(folder, artefact)
+    if not difference <= manifest.tolerance:
+        raise OwnerError(
+            f'The "{artefact.format}" artefact, "{folder / artefact.path}", differs from the '
+            f"original network by {difference:.3g}; at most {manifest.tolerance:.3g} is accepted."
+        )
+    return difference
+
+
+def _size(folder: Path, manifest: Manifest, artefact: Artefact) -> int:
+    """The bytes of all files that are *artefact*.
+
+    Raises:
+        OwnerError: one has no digest, so that nobody knows what it should be.
+    """
+    root = folder / artefact.path
+    others = [folder / other.path for other in manifest.artefacts if other != artefact]
+    size = 0
+    for path in [root] if root.is_file() else sorted(root.rglob("*")):
+        if not path.is_file() or path.name == MANIFEST or path in others:
+            continue
+        name = path.relative_to(folder).as_posix()
+        if name not in manifest.files:
+            raise OwnerError(f'"{path}" is not in "{folder / MANIFEST}". Remove it.')
+        if path == root or path.suffix not in _DOCUMENTS:
+            size += manifest.files[name].bytes
+    return size
+
+
+def _reload(folder: Path, artefact: Artefact) -> float:
+    module = "service.lifecycle.reload"
+    command = [sys.executable, "-P", "-m", module, str(folder), artefact.format]
+    child = subprocess.run(  # noqa: S603 - our own module, no shell
+        command,
+        env={**os.environ, "PYTHONPATH": str(_SOURCE)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if child.returncode != 0:
+        lines = child.stderr.strip().splitlines() or [f"exit status {child.returncode}"]
+        raise OwnerError(f'The "{artefact.format}" artefact does not load. {lines[-1]}')
+    return float(json.loads(child.stdout.splitlines()[-1]))

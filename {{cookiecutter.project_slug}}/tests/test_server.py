@@ -1,0 +1,206 @@
+"""The service as its users run it: a process, a socket, a real model."""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import samples
+from trained import make_model
+
+ROOT = Path(__file__).parents[1]
+HEADERS = {"Content-Type": samples.RAW_MEDIA_TYPE}
+
+
+@pytest.fixture(scope="module")
+def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_model(tmp_path_factory.mktemp("server"))
+
+
+@dataclass
+class Process:
+    """A running service."""
+
+    port: int
+    process: "subprocess.Popen[str]"
+
+    def ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request(method, path, body, HEADERS if body else {})
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    def is_ready(self) -> bool:
+        try:
+            return self.ask("GET", "/readyz")[0] == http.client.OK
+        except OSError:
+            return False
+
+    def wait_until_ready(self) -> None:
+        end = time.monotonic() + 60
+        while not self.is_ready():
+            assert self.process.poll() is None, "The service has ended."
+            assert time.monotonic() < end, "The service did not become ready."
+            time.sleep(0.05)
+
+
+def start(model_dir: Path, folder: Path, **settings: str) -> Process:
+    port = free_port()
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT / "src"),
+        "MODEL_DIR": str(model_dir),
+        "PORT": str(port),
+        **settings,
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "service"],
+        cwd=folder,  # no .env of the checkout
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    return Process(port, process)
+
+
+@pytest.fixture
+def running(model_dir: Path, tmp_path: Path) -> Iterator[Process]:
+    running = start(model_dir, tmp_path, DRAIN_SECONDS="1", LOG_LEVEL="warning")
+    try:
+        running.wait_until_ready()
+        yield running
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(running.process.pid, signal.SIGKILL)  # the serving process too
+        running.process.communicate()
+
+
+@dataclass
+class Client(threading.Thread):
+    """Asks again and again over one connection, until the service says that it is not ready."""
+
+    running: Process
+    stop: threading.Event
+    answered: int = 0
+    lost: list[str] = field(default_factory=list)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def run(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self.running.port, timeout=10)
+        while not self.stop.is_set():
+            try:
+                connection.request("POST", "/predict", samples.RAW, HEADERS)
+                response = connection.getresponse()
+                answer = response.read()
+            except (OSError, http.client.HTTPException) as error:
+                self.lost.append(repr(error))
+                connection.close()
+                continue
+            if response.status == http.client.OK:
+                self.answered += 1
+            else:
+                self.lost.append(f"{response.status} {answer!r}")
+        connection.close()
+
+
+def test_a_real_model_answers_over_a_socket(running: Process) -> None:
+    status, body = running.ask("POST", "/predict", samples.RAW)
+
+    assert status == http.client.OK, body
+    assert json.loads(body)["model"]["version"] == 1
+
+
+def test_sigterm_under_load_loses_no_request(running: Process) -> None:
+    """Clients turn away when /readyz says no, as a load balancer's would."""
+    stop = threading.Event()
+    clients = [Client(running, stop) for _ in range(8)]
+    for client in clients:
+        client.start()
+    time.sleep(0.5)
+    answered_before = sum(client.answered for client in clients)
+
+    running.process.send_signal(signal.SIGTERM)
+    started = time.monotonic()
+    while running.is_ready():
+        assert time.monotonic() - started < 0.9, "It was ready until the socket closed."
+    time.sleep(0.2)
+    answered_while_draining = sum(client.answered for client in clients) - answered_before
+    stop.set()
+    for client in clients:
+        client.join()
+
+    assert answered_before > 0
+    assert answered_while_draining > 0
+    assert [client.lost for client in clients] == [[]] * len(clients)
+    assert running.process.wait(10) == 0
+    assert 0.9 < time.monotonic() - started < 10
+
+
+def test_a_request_under_way_at_sigterm_is_answered(running: Process) -> None:
+    """The body arrives only after the signal, and after the time to drain."""
+    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)
+    connection.putrequest("POST", "/predict")
+    connection.putheader("Content-Type", samples.RAW_MEDIA_TYPE)
+    connection.putheader("Content-Length", str(len(samples.RAW)))
+    connection.endheaders(samples.RAW[:10])
+    time.sleep(0.2)
+    running.process.send_signal(signal.SIGTERM)
+    time.sleep(1.5)
+    connection.send(samples.RAW[10:])
+
+    assert connection.getresponse().status == http.client.OK
+    assert running.process.wait(10) == 0
+
+
+@pytest.mark.parametrize("limit", [{}, {"MODEL_VERSION": "9"}, {"MODEL_FORMAT": "onyx"}])
+def test_a_service_that_has_no_model_ends_with_a_sentence(
+    model_dir: Path, tmp_path: Path, limit: dict[str, str]
+) -> None:
+    chosen = model_dir if limit else tmp_path / "models"
+    running = start(chosen, tmp_path, **limit)
+
+    said, _ = running.process.communicate(timeout=60)
+
+    assert running.process.returncode == 1
+    reasons = [json.loads(line)["reason"] for line in said.splitlines() if '"reason"' in line]
+    assert len(reasons) == 1
+    assert next(iter(limit), "MODEL_DIR") in reasons[0]
+    assert "Traceback" not in said
+
+
+def test_a_setting_that_is_not_accepted_ends_with_a_sentence(
+    model_dir: Path, tmp_path: Path
+) -> None:
+    running = start(model_dir, tmp_path, HTTP_THREADS="none")
+
+    said, _ = running.process.communicate(timeout=60)
+
+    assert running.process.returncode == 1
+    assert said.startswith("error: HTTP_THREADS is 'none'")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
