@@ -1,0 +1,51 @@
+"""Write the locks of all combinations, each by the generated repository's own ``make lock``.
+
+Pins that still fit stay as they are; ``scripts/lock.py --upgrade`` takes the newest versions.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from service import clean_environ
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "tests"))
+
+from matrix import COMBINATIONS, LOCK_QUESTIONS, SKELETON, Combination, without_ci  # noqa: E402
+
+# Where packages are found on this machine is nobody else's business.
+OWN_TO_THE_MACHINE = {"PIP_FIND_LINKS", "UV_FIND_LINKS"}
+BIN = Path(sys.executable).parent
+
+
+def folder_of(combination: Combination) -> Path:
+    """The layer that holds the lock of *combination*."""
+    answers = "+".join(combination[question] for question in LOCK_QUESTIONS)
+    return SKELETON / "layers" / "+".join(LOCK_QUESTIONS) / answers
+
+
+def lock(combination: Combination, scratch: Path, upgrade: str) -> None:
+    """Bake *combination* in *scratch*, lock it there, and keep the lock."""
+    environ = {
+        name: value for name, value in clean_environ().items() if name not in OWN_TO_THE_MACHINE
+    }
+    # The slug stands in the lock's comments: take the package's name, true in every repository.
+    answers = [f"{question}={answer}" for question, answer in combination.items()]
+    bake = [sys.executable, "-m", "cookiecutter", "--no-input", "--default-config"]
+    bake += ["-o", str(scratch), str(ROOT), *answers, "project_slug=service"]
+    subprocess.run(bake, check=True)
+    repo = scratch / "service"
+    make = ["make", "--silent", "lock", f"UV={BIN / 'uv'}", f"UPGRADE={upgrade}"]
+    subprocess.run(make, cwd=repo, env=environ, check=True)
+    folder_of(combination).mkdir(parents=True, exist_ok=True)
+    shutil.copy(repo / "requirements.lock", folder_of(combination))
+
+
+if __name__ == "__main__":
+    for each in without_ci(COMBINATIONS):
+        print("locking", folder_of(each).name, flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            lock(each, Path(folder), " ".join(sys.argv[1:]))
