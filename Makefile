@@ -1,0 +1,54 @@
+# What one does with the template. A generated repository has a Makefile of its own.
+
+PYTHON ?= python3
+# Outside of the checkout: cookiecutter copies all that lies in a template.
+VENV ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cookiecutter-model-serving/venv
+JOBS ?= 2
+
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+SOURCES := hooks scripts tests
+PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
+export PYTHONDONTWRITEBYTECODE := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-fast lint format trees lock bench
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: $(INSTALLED) ## bake the default project, train its model, serve it, ask it
+	$(BIN)/python scripts/demo.py
+
+test: $(INSTALLED) ## run all tests; what needs Docker or npm says so where there is none
+	$(PYTEST)
+
+test-fast: $(INSTALLED) ## run the tests that need no machine-learning framework: under two minutes
+	$(PYTEST) tests/test_render.py tests/test_layers.py tests/test_answers.py tests/test_locks.py
+
+lint: $(INSTALLED) ## format, lint and types of the template's own Python
+	$(BIN)/ruff format --check --no-cache $(SOURCES)
+	$(BIN)/ruff check --no-cache $(SOURCES)
+	$(BIN)/mypy
+
+format: $(INSTALLED) ## format it, and mend what the linter can
+	$(BIN)/ruff format --no-cache $(SOURCES)
+	$(BIN)/ruff check --no-cache --fix $(SOURCES)
+
+trees: $(INSTALLED) ## write the golden file lists of all combinations
+	rm -f tests/trees/*.txt
+	WRITE_TREES=1 $(BIN)/python -m pytest --quiet tests/test_render.py -k golden
+
+lock: $(INSTALLED) ## write the locks of all combinations; the newest versions with UPGRADE=--upgrade
+	$(BIN)/python scripts/lock.py $(UPGRADE)
+
+bench: $(INSTALLED) ## measure: renders per second, start-up, latency and requests per second
+	$(BIN)/python scripts/bench.py
+
+$(INSTALLED): requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo 'PYTHON is "$(PYTHON)", which is older than 3.11 or missing. Name one: make $(MAKECMDGOALS) PYTHON=python3.12' >&2; exit 1; }
+	$(PYTHON) -m venv "$(VENV)"
+	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
+	@touch $@

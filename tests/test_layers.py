@@ -1,0 +1,89 @@
+"""The layers of the skeleton: named by known answers, complete, disjoint, copied."""
+
+import re
+from itertools import product
+from pathlib import Path
+
+from cookiecutter.environment import StrictEnvironment
+
+from conftest import tracked_files
+from matrix import CHOICES, COMBINATIONS, CONTEXT, ROOT, SKELETON, Combination
+
+SOURCES = [
+    path.relative_to(SKELETON.name)
+    for path in tracked_files()
+    if path.is_relative_to(SKELETON.name)
+]
+LAYERS = sorted({Path(*path.parts[:3]) for path in SOURCES if path.parts[0] == "layers"})
+BASE = [path for path in SOURCES if path.parts[0] != "layers"]
+
+
+def answers_to(question: str) -> list[str]:
+    """All answers to *question*, which may be a derived one."""
+    if question in CHOICES:
+        return CHOICES[question]
+    derived = StrictEnvironment().from_string(CONTEXT[f"__{question}"])
+    return sorted({derived.render(cookiecutter=answers) for answers in COMBINATIONS})
+
+
+def sources(combination: Combination) -> dict[Path, list[Path]]:
+    """For each file of a repository, the files of the skeleton that claim to be it."""
+    claims = {path: [path] for path in BASE}
+    for layer in LAYERS:
+        names = zip(layer.parts[1].split("+"), layer.parts[2].split("+"), strict=True)
+        if all(combination.get(question) == answer for question, answer in names):
+            for path in SOURCES:
+                if path.is_relative_to(layer):
+                    claims.setdefault(path.relative_to(layer), []).append(path)
+    return claims
+
+
+def test_every_layer_is_named_by_known_questions_in_order_and_their_answers() -> None:
+    order = [name.removeprefix("__") for name in CONTEXT]
+    for layer in LAYERS:
+        questions, answers = layer.parts[1].split("+"), layer.parts[2].split("+")
+        assert questions == sorted(questions, key=order.index), layer
+        for question, answer in zip(questions, answers, strict=True):
+            assert answer in answers_to(question), layer
+
+
+def test_every_question_that_brings_layers_has_one_for_each_of_its_answers() -> None:
+    for name in {layer.parts[1] for layer in LAYERS}:
+        expected = {"+".join(each) for each in product(*map(answers_to, name.split("+")))}
+        assert {layer.parts[2] for layer in LAYERS if layer.parts[1] == name} == expected, name
+
+
+def test_layers_that_apply_together_share_no_file(combination: Combination) -> None:
+    shared = {path: claims for path, claims in sources(combination).items() if len(claims) > 1}
+
+    assert shared == {}
+
+
+def test_every_python_file_is_its_one_source_to_the_byte(
+    repo: Path, combination: Combination
+) -> None:
+    claims = sources(combination)
+    for path in repo.rglob("*.py"):
+        (source,) = claims[path.relative_to(repo)]
+        assert path.read_bytes() == (SKELETON / source).read_bytes(), source
+
+
+def test_every_file_of_a_layer_is_laid_as_it_is(repo: Path, combination: Combination) -> None:
+    for path, (source,) in sources(combination).items():
+        if source.parts[0] == "layers":
+            assert (repo / path).read_bytes() == (SKELETON / source).read_bytes(), source
+            assert (repo / path).stat().st_mode == (SKELETON / source).stat().st_mode, source
+
+
+def test_python_in_the_skeleton_holds_no_jinja() -> None:
+    for path in SOURCES:
+        if path.suffix == ".py":
+            text = (SKELETON / path).read_text(encoding="utf-8")
+            assert not re.search(r"\{\{ *cookiecutter|#\{%|\{%-? ", text), path
+
+
+def test_the_hook_that_lays_layers_names_no_question_and_no_answer() -> None:
+    hook = (ROOT / "hooks" / "post_gen_project.py").read_text(encoding="utf-8")
+    words = {word for question, answers in CHOICES.items() for word in (question, *answers)}
+
+    assert [word for word in words if re.search(rf"\b{re.escape(word)}\b", hook)] == []

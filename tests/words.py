@@ -1,0 +1,31 @@
+"""The words that an answer brings: none may stand in a repository that did not choose it."""
+
+import re
+
+WORDS: dict[str, str] = {
+    "flask": r"flask|werkzeug|itsdangerous",
+    "django": r"django|asgiref|sqlparse",
+    "pytorch": r"pytorch|\btorch|onnx|\bpt2\b|state_dict",
+    "tensorflow": r"tensorflow|\bkeras|\btf\b|\btf\.|savedmodel|saved_model|\bh5py",
+    "image-classification": r"image.classification|\bpillow\b|\bmax_pixels\b",
+    "in-process": r"in.process|micro.batch",
+    "github-actions": r"github.actions|\.github\b|dependabot|actions/checkout",
+}
+"""For each answer, a pattern without regard to case; read in paths and in all text."""
+
+ALLOWED: dict[tuple[str, str], str] = {}
+"""``(path, answer)`` that may name an answer that was not chosen, with the reason."""
+
+
+def unchosen_words(answers: set[str], path: str, text: str) -> list[str]:
+    """Where *path* or its *text* names an answer other than *answers*, as ``path:line: word``."""
+    found = []
+    for answer in WORDS.keys() - answers:
+        if (path, answer) in ALLOWED:
+            continue
+        pattern = re.compile(WORDS[answer], re.IGNORECASE)
+        for number, line in enumerate([path, *text.splitlines()]):
+            found += [
+                f"{path}:{number}: {match[0]} in {line!r}" for match in pattern.finditer(line)
+            ]
+    return found
