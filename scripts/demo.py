@@ -6,10 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from service import clean_environ, running
+from service import CACHE, clean_environ, running
 
 ROOT = Path(__file__).resolve().parent.parent
-DEMO = ROOT / "demo"
+DEMO = CACHE / "demo"
 QUESTION = Path("examples") / "7.png"
 
 

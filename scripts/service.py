@@ -11,6 +11,10 @@ from typing import Any
 
 import requests
 
+# Outside of the checkout: cookiecutter copies all that lies in a template.
+CACHE = (
+    Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cookiecutter-model-serving"
+)
 START_SECONDS = 300
 STOP_SECONDS = 60
 

@@ -2,7 +2,6 @@
 
 import fcntl
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -11,11 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from matrix import COMBINATIONS, Combination, without_ci
-from service import clean_environ
-
-CACHE = (
-    Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cookiecutter-model-serving"
-)
+from service import CACHE, clean_environ
 
 
 @contextmanager

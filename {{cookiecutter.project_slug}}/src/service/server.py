@@ -4,7 +4,9 @@ On SIGTERM the service says "not ready" and goes on answering for DRAIN_SECONDS,
 balancers turn away from it; then the socket closes, and what is under way is finished.
 """
 
+import contextlib
 import os
+import time
 
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
@@ -41,10 +43,18 @@ class Server(MPServer):
 
     def shutdown(self, exit_code: int = 0) -> None:
         """Drain, then stop. A second signal cuts the draining short."""
-        if not self.interrupt_children:  # else the serving process has ended by itself
-            self.main_loop_interrupt.clear()
-            for worker in self.wrks:
-                worker.interrupt_by_parent = True
-                os.kill(worker.inner.pid, DRAIN_SIGNAL)
-            self.main_loop_interrupt.wait(self._drain_seconds)
+        if self.interrupt_signal:  # else the serving process has ended by itself
+            self._drain()
+            self.interrupt_children.clear()  # Ctrl-C goes to the serving process too: no fault
         super().shutdown(exit_code)  # type: ignore[no-untyped-call]
+
+    def _drain(self) -> None:
+        self.main_loop_interrupt.clear()
+        for worker in self.wrks:
+            worker.interrupt_by_parent = True
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker.inner.pid, DRAIN_SIGNAL)
+        end = time.monotonic() + self._drain_seconds
+        while any(each.inner.is_alive() for each in self.wrks) and time.monotonic() < end:
+            if self.main_loop_interrupt.wait(0.1):
+                return

@@ -125,7 +125,8 @@ class _Exchange:
 
     def _stream(self, answer: Iterable[bytes]) -> Iterator[bytes]:
         try:
-            yield from answer
+            if self._method != "HEAD":  # headers only
+                yield from answer
         finally:
             if hasattr(answer, "close"):
                 answer.close()

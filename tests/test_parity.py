@@ -1,0 +1,52 @@
+"""Repositories that differ only in their web framework give the same answers, to the byte."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from matrix import COMBINATIONS, Combination, name_of, without_ci
+from service import clean_environ
+
+PROBE = Path(__file__).parent / "probe.py"
+pytestmark = pytest.mark.generated
+
+
+def without_framework() -> list[list[Combination]]:
+    """The combinations, put together where only the framework differs."""
+    groups: dict[str, list[Combination]] = {}
+    for each in without_ci(COMBINATIONS):
+        rest = {question: answer for question, answer in each.items() if question != "framework"}
+        groups.setdefault(name_of(rest), []).append(each)
+    return list(groups.values())
+
+
+def answers_of(repo: Path, python: Path) -> dict[str, Any]:
+    """What the application in *repo* answers to the probe's requests."""
+    path = os.pathsep.join([str(repo / "src"), str(repo / "tests")])
+    said = subprocess.check_output(
+        [python, str(PROBE)], cwd=repo, env=clean_environ() | {"PYTHONPATH": path}, text=True
+    )
+    lines = [line for line in said.splitlines() if line.startswith("[")]
+    return dict(json.loads(line) for line in lines)
+
+
+@pytest.mark.parametrize("group", without_framework(), ids=lambda group: name_of(group[0]))
+def test_every_framework_gives_the_same_answers(
+    group: list[Combination],
+    baked: Callable[[Combination], Path],
+    backend_env: Callable[[str], Path],
+) -> None:
+    python = backend_env(group[0]["backend"]) / "bin" / "python"
+    first, *others = [answers_of(baked(each), python) for each in group]
+
+    assert others
+    assert len(first) > 100
+    for answers in others:
+        differing = {about for about in first if first[about] != answers[about]}
+        assert differing == set(), [(first[about], answers[about]) for about in differing][:3]
+    assert {each["status"] for each in first.values()} >= {200, 400, 404, 405, 413, 415, 422, 500}
