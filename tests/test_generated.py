@@ -1,5 +1,6 @@
 """Generated repositories do what they promise, by their own commands."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,7 +10,7 @@ import pytest
 
 from conftest import Bake
 from matrix import COMBINATIONS, Combination, name_of, one_per_backend, without_ci
-from service import clean_environ, running
+from service import CACHE, clean_environ, running
 
 pytestmark = pytest.mark.generated
 EXAMPLES = "examples/[0-9]*.png"
@@ -105,7 +106,8 @@ def test_make_demo_shows_question_answer_and_where_the_repository_lies(
     template: Path, tmp_path: Path
 ) -> None:
     venv = Path(sys.prefix)
-    environ = clean_environ() | {"XDG_CACHE_HOME": str(tmp_path)}
+    downloads = os.environ.get("UV_CACHE_DIR", str(CACHE.parent / "uv"))
+    environ = clean_environ() | {"XDG_CACHE_HOME": str(tmp_path), "UV_CACHE_DIR": downloads}
     said = subprocess.check_output(
         ["make", "demo", f"VENV={venv}", "-o", f"{venv}/.installed"],
         cwd=template,
