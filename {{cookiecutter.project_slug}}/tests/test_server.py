@@ -234,6 +234,16 @@ def test_a_setting_that_is_not_accepted_ends_with_a_sentence(start: Start) -> No
     assert said.startswith("error: HTTP_THREADS is 'none'")
 
 
+def test_an_address_that_is_taken_ends_with_a_sentence(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        running = start(PORT=str(port))
+        said, _ = running.process.communicate(timeout=60)
+
+    assert running.process.returncode == 1
+    assert said.startswith(f"error: HOST is 127.0.0.1 and PORT is {port}, where this process")
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -9,16 +9,26 @@ from service.threads import available_cpus, limit_threads
 
 
 def main() -> None:
-    """Serve until SIGTERM or SIGINT."""
+    """Serve; a set-up that is wrong ends with one sentence and status 1."""
     try:
-        settings = read_settings()
+        serve()
     except OwnerError as error:
         sys.exit(f"error: {error}")
+
+
+def serve() -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        OwnerError: a setting is not accepted, or the address is taken.
+    """
+    settings = read_settings()
     configure_logs(settings.log_level, settings.log_format)
     limit_threads(settings.model_threads or available_cpus())
     # Only now: a numeric library reads its limit when it is imported.
-    from service.server import Server  # noqa: PLC0415
+    from service.server import Server, check_address  # noqa: PLC0415
 
+    check_address(settings.host, settings.port)
     log.info("listening", address=f"http://{settings.host}:{settings.port}")
     Server(settings).serve()
 

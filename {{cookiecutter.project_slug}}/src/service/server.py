@@ -6,6 +6,7 @@ balancers turn away from it; then the socket closes, and what is under way is fi
 
 import contextlib
 import os
+import socket
 import time
 
 from granian.constants import Interfaces
@@ -13,8 +14,25 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 
+from service.errors import OwnerError
 from service.settings import Settings
 from service.web.drain import DRAIN_SIGNAL
+
+
+def check_address(host: str, port: int) -> None:
+    """See whether a service can listen at *host* and *port*.
+
+    Raises:
+        OwnerError: it cannot; the server itself would end with a stack trace.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        raise OwnerError(
+            f"HOST is {host} and PORT is {port}, where this process cannot listen: "
+            f"{error.strerror}. Set others, or stop what listens there."
+        ) from None
 
 
 class Server(MPServer):
