@@ -142,6 +142,13 @@ def test_a_real_model_answers_over_a_socket(running: Process) -> None:
     assert json.loads(body)["model"]["version"] == 1
 
 
+def test_a_caller_that_sends_too_much_hears_so(running: Process) -> None:
+    status, body = running.ask("POST", "/predict", b"x" * 12_000_000)
+
+    assert status == http.client.REQUEST_ENTITY_TOO_LARGE
+    assert json.loads(body)["code"] == "body_too_large"
+
+
 def test_sigterm_under_load_loses_no_request(running: Process) -> None:
     """Clients turn away when /readyz says no, as a load balancer's would."""
     stop = threading.Event()

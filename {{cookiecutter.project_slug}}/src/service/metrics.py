@@ -90,9 +90,9 @@ class Metrics:
             registry=self.registry,
         )
 
-    def shed(self, reason: str) -> None:
-        """Count one input that the model never saw."""
-        self._shed.labels(reason).inc()
+    def shed(self, reason: str, inputs: int = 1) -> None:
+        """Count *inputs* that the model never saw."""
+        self._shed.labels(reason).inc(inputs)
 
     def render(self) -> bytes:
         """The figures in Prometheus' text format."""

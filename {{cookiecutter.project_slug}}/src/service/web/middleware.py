@@ -26,6 +26,8 @@ REQUEST_ID = "service.request_id"
 """Key of a request's id in the WSGI environment."""
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+_MOST_DISCARDED = 8
+"""A body that is too large is read to its end up to this many times the limit."""
 _SECURITY_HEADERS = [
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
@@ -159,11 +161,15 @@ def _read_body(environ: "WSGIEnvironment", limit: int) -> None:
     text = environ.get("CONTENT_LENGTH") or ""
     if text and not (text.isascii() and text.isdigit()):
         raise MalformedBody("Content-Length is not a whole number of bytes.")
+    stream = environ["wsgi.input"]
     if text and int(text) > limit:
+        if not environ.get("HTTP_EXPECT"):  # else the caller waits for a word before it sends
+            _discard(stream, min(int(text), _MOST_DISCARDED * limit))
         raise _too_large(limit, int(text))
     is_delimited = bool(text) or environ.get("wsgi.input_terminated", False)
-    body = _read(environ["wsgi.input"], int(text) if text else limit + 1) if is_delimited else b""
+    body = _read(stream, int(text) if text else limit + 1) if is_delimited else b""
     if len(body) > limit:
+        _discard(stream, _MOST_DISCARDED * limit)
         raise _too_large(limit, len(body))
     if text and len(body) < int(text):
         raise MalformedBody(f"The body ends after {len(body)} of {text} bytes.")
@@ -177,6 +183,12 @@ def _read(stream: Any, size: int) -> bytes:
         chunks.append(chunk)
         size -= len(chunk)
     return b"".join(chunks)
+
+
+def _discard(stream: Any, size: int) -> None:
+    """Take in what a caller still sends: most listen for an answer only when they are done."""
+    while size > 0 and (chunk := stream.read(min(size, 65536))):
+        size -= len(chunk)
 
 
 def _too_large(limit: int, found: int) -> BodyTooLarge:

@@ -150,6 +150,10 @@ def test_values_that_find_no_place_are_refused_all_together(running: Running) ->
     with pytest.raises(QueueFull) as refused:
         running.submit(1)
     assert refused.value.retry_after_seconds == 1
+    shed = running.metrics.registry.get_sample_value(
+        "service_shed_inputs_total", {"reason": "queue_full"}
+    )
+    assert shed == 3
 
 
 def test_the_time_to_come_back_grows_with_the_measured_time_of_a_run(running: Running) -> None:

@@ -118,9 +118,10 @@ class MicroBatcher(Generic[In, Out]):
             if not self.is_ready:
                 raise NotReady("The model is not ready.", retry_after_seconds=1)
             if len(self._queue) + len(waiting) > self._max_queued:
-                self._metrics.shed("queue_full")
+                self._metrics.shed("queue_full", len(waiting))
                 raise QueueFull(
-                    f"{len(self._queue)} inputs wait for the model; at most {self._max_queued} may",
+                    f"{len(self._queue)} inputs wait for the model, and {len(waiting)} more would "
+                    f"be over the {self._max_queued} that may.",
                     retry_after_seconds=self._seconds_until_served(),
                 )
             self._queue.extend(waiting)
