@@ -241,6 +241,16 @@ def test_a_setting_that_is_not_accepted_ends_with_a_sentence(start: Start) -> No
     assert said.startswith("error: HTTP_THREADS is 'none'")
 
 
+def test_a_parent_that_is_killed_takes_the_serving_process_along(running: Process) -> None:
+    os.kill(running.process.pid, signal.SIGKILL)
+    running.process.wait()
+
+    end = time.monotonic() + 10
+    while running.is_ready():
+        assert time.monotonic() < end, "The serving process goes on."
+        time.sleep(0.1)
+
+
 def test_an_address_that_is_taken_ends_with_a_sentence(start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -6,8 +6,9 @@ balancers turn away from it; then the socket closes, and what is under way is fi
 
 import contextlib
 import os
+import signal
 import socket
-import time
+from typing import Any
 
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
@@ -44,6 +45,7 @@ class Server(MPServer):
 
     def __init__(self, settings: Settings) -> None:
         self._drain_seconds = settings.drain_seconds
+        self._is_to_drain = False
         super().__init__(
             "service.web.wsgi:application",
             factory=True,
@@ -59,20 +61,20 @@ class Server(MPServer):
             log_dictconfig={"loggers": {"_granian": {"propagate": True}}},
         )
 
+    def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
+        """Remember which signal it was: Ctrl-C on a laptop need not wait for a load balancer."""
+        self._is_to_drain = args[0] == signal.SIGTERM
+        super().signal_handler_interrupt(*args, **kwargs)  # type: ignore[no-untyped-call]
+
     def shutdown(self, exit_code: int = 0) -> None:
-        """Drain, then stop. A second signal cuts the draining short."""
-        if self.interrupt_signal:  # else the serving process has ended by itself
+        """Drain after SIGTERM, then stop. A second signal cuts the draining short."""
+        if self._is_to_drain:
             self._drain()
-            self.interrupt_children.clear()  # Ctrl-C goes to the serving process too: no fault
         super().shutdown(exit_code)  # type: ignore[no-untyped-call]
 
     def _drain(self) -> None:
         self.main_loop_interrupt.clear()
         for worker in self.wrks:
-            worker.interrupt_by_parent = True
             with contextlib.suppress(ProcessLookupError):
                 os.kill(worker.inner.pid, DRAIN_SIGNAL)
-        end = time.monotonic() + self._drain_seconds
-        while any(each.inner.is_alive() for each in self.wrks) and time.monotonic() < end:
-            if self.main_loop_interrupt.wait(0.1):
-                return
+        self.main_loop_interrupt.wait(self._drain_seconds)

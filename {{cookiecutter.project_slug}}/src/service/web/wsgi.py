@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from service.errors import OwnerError
@@ -34,7 +35,19 @@ def application() -> "WSGIApplication":
     pipeline.start()
     if threading.current_thread() is threading.main_thread():
         signal.signal(DRAIN_SIGNAL, lambda *_: pipeline.drain())
+        # Ctrl-C then reaches the parent alone, which stops this process. Two signals at once can be
+        # lost: Python's main thread is woken by one and may sleep through the other.
+        os.setpgrp()
+        threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
     return create_app(pipeline, settings, metrics)
+
+
+def _follow(parent: int) -> None:
+    """End this process when its *parent* has gone without a word, instead of serving on unseen."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    log.critical("parent_gone")
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _stop(error: Exception) -> None:
