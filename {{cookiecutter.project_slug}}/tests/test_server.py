@@ -175,6 +175,16 @@ def test_sigterm_under_load_loses_no_request(running: Process) -> None:
     assert 0.9 < time.monotonic() - started < 10
 
 
+@pytest.mark.parametrize("seconds", [0.3, 1.5])
+def test_sigterm_while_the_service_starts_ends_it(start: Start, seconds: float) -> None:
+    running = start(DRAIN_SECONDS="1")
+    time.sleep(seconds)
+
+    running.process.send_signal(signal.SIGTERM)
+
+    assert running.process.wait(40) in {0, -signal.SIGTERM}  # the latter before Python listens
+
+
 def test_a_request_under_way_at_sigterm_is_answered(running: Process) -> None:
     """The body arrives only after the signal, and after the time to drain."""
     connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)

@@ -46,6 +46,8 @@ class Server(MPServer):
     def __init__(self, settings: Settings) -> None:
         self._drain_seconds = settings.drain_seconds
         self._is_to_drain = False
+        # Inherited by the serving process, which the signal would end before it listens for it.
+        signal.signal(DRAIN_SIGNAL, signal.SIG_IGN)
         super().__init__(
             "service.web.wsgi:application",
             factory=True,

@@ -56,4 +56,5 @@ def _stop(error: Exception) -> None:
         log.critical("cannot_load_model", reason=str(error))
     else:
         log.critical("cannot_load_model", exc_info=error)
-    os.kill(os.getpid(), signal.SIGTERM)
+    # Not a signal: this may come before the server listens for any.
+    os._exit(1)
