@@ -8,3 +8,5 @@ _PYPROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_t
 
 PROJECT: dict[str, Any] = _PYPROJECT["project"]
 TITLE: str = _PYPROJECT["tool"]["service"]["title"]
+BACKEND: str = _PYPROJECT["tool"]["service"]["backend"]
+"""What the model is made with."""

@@ -10,6 +10,10 @@ class OwnerError(Exception):
     """The owner's set-up is wrong: a setting, a model folder, an artefact."""
 
 
+class BadValue(ValueError):
+    """A value that a task cannot read; the message says what it is and what is accepted."""
+
+
 @dataclass
 class FieldError:
     """What is wrong with one field of a request."""
@@ -66,13 +70,13 @@ class BodyTooLarge(CallerError):
 
 
 class UnsupportedMediaType(CallerError):
-    """The Content-Type is none that the route reads."""
+    """The Content-Type or Content-Encoding is none that the route reads."""
 
     code = "unsupported_media_type"
 
 
 class NotFound(CallerError):
-    """No such route."""
+    """No such route, file or model."""
 
     code = "not_found"
 

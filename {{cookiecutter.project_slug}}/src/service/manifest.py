@@ -68,6 +68,13 @@ class FileDigest(_Strict):
     sha256: str
 
 
+class ModelVersion(_Strict):
+    """Which model answered."""
+
+    name: str
+    version: int
+
+
 class Manifest(_Strict):
     """All that is known of one model version."""
 
@@ -87,6 +94,11 @@ class Manifest(_Strict):
     created_at: str
     made_with: dict[str, str]
     files: dict[RelativePath, FileDigest]
+
+    @property
+    def model_version(self) -> ModelVersion:
+        """What callers are told of the model."""
+        return ModelVersion(name=self.name, version=self.version)
 
     def artefact(self, format_name: str | None) -> Artefact:
         """The artefact in *format_name*, or the first when there is none.

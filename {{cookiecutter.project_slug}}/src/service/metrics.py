@@ -15,8 +15,9 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from service.model_metrics import SECONDS, ModelMetrics
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class Metrics:
@@ -38,17 +39,11 @@ class Metrics:
             "service_request_seconds",
             "Time from a request's arrival to its answer.",
             ["route"],
-            buckets=_SECONDS,
+            buckets=SECONDS,
             registry=self.registry,
         )
         self.in_flight = Gauge(
             "service_requests_in_flight", "Requests under way.", registry=self.registry
-        )
-        self.preprocess_seconds = Histogram(
-            "service_preprocess_seconds",
-            "Time to turn one request's inputs into arrays.",
-            buckets=_SECONDS,
-            registry=self.registry,
         )
         self.queued = Gauge(
             "service_queued_inputs", "Inputs that wait for the model.", registry=self.registry
@@ -56,23 +51,8 @@ class Metrics:
         self.wait_seconds = Histogram(
             "service_queue_wait_seconds",
             "Time that an input waited for the model.",
-            buckets=_SECONDS,
+            buckets=SECONDS,
             registry=self.registry,
-        )
-        self.batch_size = Histogram(
-            "service_batch_size",
-            "Inputs in one run of the model.",
-            buckets=(1, 2, 4, 8, 16, 32, 64),
-            registry=self.registry,
-        )
-        self.batch_seconds = Histogram(
-            "service_batch_seconds",
-            "Time of one run of the model.",
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self.batch_failures = Counter(
-            "service_batch_failures", "Runs in which the model raised.", registry=self.registry
         )
         self._shed = Counter(
             "service_shed_inputs",
@@ -89,6 +69,7 @@ class Metrics:
             ["name", "version", "task", "format"],
             registry=self.registry,
         )
+        self.model = ModelMetrics(self.registry)
 
     def shed(self, reason: str, inputs: int = 1) -> None:
         """Count *inputs* that the model never saw."""

@@ -36,6 +36,12 @@ def check_address(host: str, port: int) -> None:
         ) from None
 
 
+def _end_when_told() -> None:
+    """Let signals end the serving process until it listens for them; the parent's way is no use."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Server(MPServer):
     """A WSGI server that drains before it stops.
 
@@ -48,6 +54,7 @@ class Server(MPServer):
         self._is_to_drain = False
         # Inherited by the serving process, which the signal would end before it listens for it.
         signal.signal(DRAIN_SIGNAL, signal.SIG_IGN)
+        os.register_at_fork(after_in_child=_end_when_told)
         super().__init__(
             "service.web.wsgi:application",
             factory=True,

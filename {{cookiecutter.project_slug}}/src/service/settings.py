@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.errors import OwnerError
+from service.model_settings import HTTP_THREADS, REQUEST_TIMEOUT_SECONDS, SHUTDOWN_SECONDS
 from service.serving_settings import ServingSettings
 from service.task_settings import TaskSettings
 
@@ -27,14 +28,15 @@ class Settings(TaskSettings, ServingSettings, BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
-    http_threads: int = Field(default=64, ge=1)
+    http_threads: int = Field(default=HTTP_THREADS, ge=1)
     """Threads that handle requests. A request that waits for the model holds one."""
-    request_timeout_seconds: float = Field(default=10, gt=0)
+    request_timeout_seconds: float = Field(default=REQUEST_TIMEOUT_SECONDS, gt=0)
     max_body_bytes: int = Field(default=10 * 1024 * 1024, ge=1)
     max_inputs: int = Field(default=32, ge=1)
     drain_seconds: float = Field(default=5, ge=0)
     """Time from SIGTERM to the closing of the socket, in which /readyz says no."""
-    shutdown_seconds: int = Field(default=20, ge=1)
+    shutdown_seconds: int = Field(default=SHUTDOWN_SECONDS, ge=1)
+    """Time that requests under way then have to finish; longer than a request may take."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
 

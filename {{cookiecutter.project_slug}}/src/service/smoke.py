@@ -1,8 +1,8 @@
 """``python -m service.smoke URL``: ask a running service what it must know, and check its answers.
 
-The questions are the files in ``examples/``; ``examples/expected.json`` has, for each, what its
-answer must contain. Knows nothing of the service's code and needs nothing but Python, so it runs
-where nothing is installed.
+The questions are files in ``examples/``; ``examples/expected.json`` has, for each route and each
+file that is sent there, what the answer must contain. Knows nothing of the service's code and needs
+nothing but Python, so it runs where nothing is installed.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 REQUEST_TIMEOUT_SECONDS = 30.0
 _FAILURES = (OSError, HTTPException)
@@ -22,6 +22,14 @@ _FAILURES = (OSError, HTTPException)
 
 class SmokeError(Exception):
     """The service does not answer as it must."""
+
+
+class Example(NamedTuple):
+    """A file, the route that it is sent to, and what the answer must contain."""
+
+    route: str
+    path: Path
+    expected: dict[str, Any]
 
 
 def main() -> None:
@@ -40,8 +48,8 @@ def main() -> None:
         parser.error(f"the URL is {url!r}; it must start with http:// or https://")
     try:
         wait_until_ready(url, timeout_seconds=arguments.timeout)
-        for path, expected in read_examples(arguments.examples):
-            check(path, ask(url, path), expected)
+        for example in read_examples(arguments.examples):
+            check(example, ask(url, example))
     except SmokeError as error:
         sys.exit(f"error: {error}")
 
@@ -66,30 +74,37 @@ def wait_until_ready(url: str, *, timeout_seconds: float) -> None:
         time.sleep(0.2)
 
 
-def read_examples(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
-    """The files to ask with, and what the answer to each must contain.
+def read_examples(folder: Path) -> list[Example]:
+    """What is asked, and what must be answered.
 
     Raises:
         SmokeError: there is no ``expected.json``, or it is not as it must be.
     """
     path = folder / "expected.json"
-    accepted = 'It must be like {"a.png": {"prediction": "7"}}, with files of the same folder.'
+    accepted = (
+        'It must be like {"/route": {"file": {"field": "value"}}}, with files of the same folder.'
+    )
     try:
-        expected = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        routes = json.loads(path.read_text(encoding="utf-8"))
+        examples = [
+            Example(route, folder / name, dict(expected))
+            for route, files in routes.items()
+            for name, expected in files.items()
+        ]
+    except (OSError, ValueError, AttributeError, TypeError) as error:
         raise SmokeError(f'"{path}" cannot be read: {error}. {accepted}') from None
-    if not (isinstance(expected, dict) and expected):
+    if not examples:
         raise SmokeError(f'"{path}" names no example. {accepted}')
-    for name, fields in expected.items():
-        if not isinstance(fields, dict):
-            raise SmokeError(f'"{path}" has {fields!r} for "{name}". {accepted}')
-        if not (folder / name).is_file():
-            raise SmokeError(f'"{path}" names "{name}", which is not there. {accepted}')
-    return [(folder / name, fields) for name, fields in expected.items()]
+    for example in examples:
+        if not example.path.is_file():
+            raise SmokeError(
+                f'"{path}" names "{example.path.name}", which is not there. {accepted}'
+            )
+    return examples
 
 
-def ask(url: str, path: Path) -> dict[str, Any]:
-    """Send the file at *path* to ``/predict``.
+def ask(url: str, example: Example) -> dict[str, Any]:
+    """Send the example's file to its route.
 
     Returns:
         The answer, decoded from JSON.
@@ -97,9 +112,10 @@ def ask(url: str, path: Path) -> dict[str, Any]:
     Raises:
         SmokeError: there is none, or it is an error.
     """
+    path = example.path
     media_type = mimetypes.guess_type(path)[0] or "application/octet-stream"
     request = urllib.request.Request(  # noqa: S310  # main checks the scheme
-        f"{url}/predict", data=path.read_bytes(), headers={"Content-Type": media_type}
+        url + example.route, data=path.read_bytes(), headers={"Content-Type": media_type}
     )
     try:
         with urllib.request.urlopen(request, timeout=REQUEST_TIMEOUT_SECONDS) as response:  # noqa: S310
@@ -114,20 +130,32 @@ def ask(url: str, path: Path) -> dict[str, Any]:
     return answer
 
 
-def check(path: Path, answer: dict[str, Any], expected: dict[str, Any]) -> None:
+def check(example: Example, answer: dict[str, Any]) -> None:
     """Compare what *answer* says with what it must, and print it.
 
     Raises:
-        SmokeError: a field is missing or has another value.
+        SmokeError: something is missing or has another value.
     """
+    path, expected = example.path, example.expected
     found = {field: answer.get(field) for field in expected}
-    if found != expected:
+    if not contains(found, expected):
         raise SmokeError(
             f"{path} was answered with {json.dumps(found)}; {path.parent / 'expected.json'} says "
             f"{json.dumps(expected)}. If the service has a model of your own, put examples of "
             f"your own there."
         )
-    sys.stdout.write(f"{path}: {json.dumps(found)}, as expected\n")
+    sys.stdout.write(f"{path}: {json.dumps(expected, ensure_ascii=False)}, as expected\n")
+
+
+def contains(found: Any, expected: Any) -> bool:
+    """Whether *found* is *expected*, but for members of objects that are not expected."""
+    if isinstance(expected, dict) and isinstance(found, dict):
+        return all(
+            name in found and contains(found[name], value) for name, value in expected.items()
+        )
+    if isinstance(expected, list) and isinstance(found, list):
+        return len(found) == len(expected) and all(map(contains, found, expected))
+    return bool(found == expected)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from types import FrameType
 from typing import NoReturn
 
 from service.errors import OwnerError
+from service.lifecycle.source import Source
 from service.manifest import find_version
 from service.threads import available_cpus, limit_threads
 
@@ -39,10 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _train(options: argparse.Namespace) -> None:
     from service.lifecycle.train import train  # noqa: PLC0415
 
-    facts = train(options.candidate, data=options.data, epochs=options.epochs, seed=options.seed)
+    source = Source.of(options)
+    facts = train(options.candidate, source, epochs=options.epochs, seed=options.seed)
     _say(
-        f"Trained on {facts.train_examples} examples, {len(facts.labels)} labels, "
-        f'in {facts.seconds:.0f} s. The candidate is in "{options.candidate}".'
+        f"Trained on {facts.train_examples} examples in {facts.seconds:.0f} s. "
+        f'The candidate is in "{options.candidate}".'
     )
 
 
@@ -52,6 +54,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 
     found = evaluate(options.candidate, threshold=options.threshold)
     figures = ", ".join(f"{name} {value:.4f}" for name, value in found.metrics.items())
+    figures = figures or "no right answers are known, so nothing was measured"
     _say(
         f"{found.held_out_examples} held-out examples: {figures}. "
         f'Model card and pictures are in "{options.candidate / EVALUATION}".'
@@ -104,13 +107,7 @@ def _parser() -> argparse.ArgumentParser:
 
     train = commands.add_parser("train", parents=[candidate], help="train a network")
     train.set_defaults(run=_train)
-    train.add_argument(
-        "--data",
-        type=Path,
-        metavar="DIR",
-        help="folder of labelled examples, laid out as service/lifecycle/dataset.py says "
-        "(default: the starter's examples)",
-    )
+    Source.add_arguments(train)
     train.add_argument("--epochs", type=_at_least_one, metavar="N", help="rounds over the examples")
     train.add_argument(
         "--seed", type=int, default=0, metavar="N", help="same seed, same weights (default: 0)"
@@ -124,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
         "--threshold",
         type=float,
         metavar="X",
-        help="least value to pass (default: THRESHOLD in service/lifecycle/evaluation.py)",
+        help="least value to pass (default: THRESHOLD in service/lifecycle/dataset.py)",
     )
 
     export = commands.add_parser(

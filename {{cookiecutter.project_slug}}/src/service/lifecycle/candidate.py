@@ -5,10 +5,12 @@
     build/candidate/
         candidate.json      facts of the training
         weights.*           what the training found
+        ...                 files that the task needs, as a version has them
         evaluation/         metrics.json, MODEL_CARD.md, golden.npz and the task's pictures
 """
 
 import json
+import math
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from service.errors import OwnerError
 from service.lifecycle.engine import WEIGHTS
+from service.lifecycle.source import Source
 from service.manifest import sha256
 from service.task import Parameters
 
@@ -35,8 +38,7 @@ class Facts(_Record):
     task: str
     labels: list[str]
     parameters: Parameters
-    data: str | None
-    """Folder of the examples; ``None`` for the starter's."""
+    source: Source
     data_sha256: str
     train_examples: int
     epochs: int
@@ -59,15 +61,26 @@ class Evaluation(_Record):
     def shortfall(self) -> str:
         """What is below its threshold, in words; empty when nothing is."""
         return ", ".join(
-            f"{name} is {self.metrics[name]:.4f}, at least {least:.4f} is required"
+            f"{name} is {self.metrics.get(name, math.nan):.4f}, at least {least:.4f} is required"
             for name, least in self.required.items()
-            if self.metrics[name] < least
+            if not self.metrics.get(name, math.nan) >= least
         )
+
+
+def files(folder: Path) -> list[str]:
+    """Paths of the files that the training wrote, relative to *folder*."""
+    names = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()]
+    return [name.as_posix() for name in names if name.parts[0] != EVALUATION]
+
+
+def assets(folder: Path) -> list[str]:
+    """Those of the files that a version has as they are."""
+    return [name for name in files(folder) if name not in {FACTS, WEIGHTS}]
 
 
 def digests(folder: Path) -> dict[str, str]:
     """SHA-256 of each file that the training wrote."""
-    return {name: sha256(folder / name) for name in (FACTS, WEIGHTS)}
+    return {name: sha256(folder / name) for name in files(folder)}
 
 
 def refuse_foreign(folder: Path) -> None:
@@ -109,8 +122,9 @@ def read_passed(folder: Path) -> Evaluation:
     if not path.is_file():
         raise OwnerError(f'The candidate in "{folder}" was not evaluated. {again}')
     evaluation = _read(Evaluation, path)
-    for name, digest in digests(folder).items():
-        if evaluation.of.get(name) != digest:
+    now = digests(folder)
+    for name in sorted(now.keys() | evaluation.of.keys()):
+        if evaluation.of.get(name) != now.get(name):
             raise OwnerError(f'"{folder / name}" has changed since the evaluation. {again}')
     if shortfall := evaluation.shortfall():
         raise OwnerError(

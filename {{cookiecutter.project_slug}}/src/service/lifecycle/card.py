@@ -16,6 +16,7 @@ def render(facts: Facts, evaluation: Evaluation, examples: Dataset, details: str
     """
     passed = "not met" if evaluation.shortfall() else "met"
     required = ", ".join(f"{name} {least:.4f}" for name, least in evaluation.required.items())
+    required = f"{required} ({passed})" if required else "nothing"
     return f"""\
 # Model card: {PROJECT["name"]}
 
@@ -41,7 +42,7 @@ def render(facts: Facts, evaluation: Evaluation, examples: Dataset, details: str
 |---|---:|
 {_rows(evaluation.metrics)}
 
-Required for an export: {required} ({passed}).
+Required for an export: {required}.
 
 {details}
 
@@ -52,7 +53,8 @@ Required for an export: {required} ({passed}).
 
 
 def _pairs(values: dict[str, object] | dict[str, str]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in values.items())
+    scalars = {name: value for name, value in values.items() if not isinstance(value, dict)}
+    return ", ".join(f"{name} {value}" for name, value in scalars.items())
 
 
 def _rows(metrics: dict[str, float]) -> str:

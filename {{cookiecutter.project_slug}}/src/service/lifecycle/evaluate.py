@@ -16,7 +16,7 @@ def evaluate(folder: Path, *, threshold: float | None = None) -> candidate.Evalu
 
     Args:
         folder: the candidate's.
-        threshold: the least value of the task's deciding metric; the task's when ``None``.
+        threshold: the least value of the task's deciding metric; the data set's when ``None``.
 
     Returns:
         The evaluation, good enough or not.
@@ -25,7 +25,7 @@ def evaluate(folder: Path, *, threshold: float | None = None) -> candidate.Evalu
         OwnerError: there is no candidate, or its data is no longer what it was.
     """
     facts = candidate.read(folder)
-    examples = dataset.load(None if facts.data is None else Path(facts.data))
+    examples = dataset.load(facts.source)
     if examples.sha256() != facts.data_sha256:
         raise OwnerError(
             "The data has changed since the training, so that what was held out may have been "
@@ -33,22 +33,16 @@ def evaluate(folder: Path, *, threshold: float | None = None) -> candidate.Evalu
         )
     model = network.build(facts.parameters, len(facts.labels))
     engine.load(model, folder / engine.WEIGHTS)
-    signature = facts.parameters.signature(len(facts.labels))
-    held_out = examples.held_out
-    outputs = engine.predict(model, signature, held_out.inputs)
-    report = evaluation.report(facts.labels, held_out.targets, outputs)
+    report = evaluation.judge(model, examples)
+    least = examples.threshold if threshold is None else threshold
     found = candidate.Evaluation(
         metrics=report.metrics,
-        required={evaluation.METRIC: evaluation.THRESHOLD if threshold is None else threshold},
-        held_out_examples=len(held_out),
+        required={} if least is None else {evaluation.METRIC: least},
+        held_out_examples=len(examples.held_out),
         of=candidate.digests(folder),
     )
     with staged(folder / candidate.EVALUATION) as staging:
-        write_golden(
-            staging,
-            {name: array[:GOLDEN_EXAMPLES] for name, array in held_out.inputs.items()},
-            {name: array[:GOLDEN_EXAMPLES] for name, array in outputs.items()},
-        )
+        write_golden(staging, *report.golden(GOLDEN_EXAMPLES))
         report.draw(staging)
         text = card.render(facts, found, examples, report.details)
         (staging / candidate.CARD).write_text(text, encoding="utf-8")

@@ -1,7 +1,9 @@
 """What a data set is to the rest of the lifecycle. Knows nothing of images, text or files."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,9 @@ import numpy.typing as npt
 
 from service.manifest import Arrays
 from service.task import Parameters
+
+UNKNOWN = -100
+"""A target to which no right answer is known: neither learnt from nor judged by."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,10 @@ class Dataset:
         held_out: what it is judged by and never sees before.
         description: where the examples come from and how they were split, for the model card.
         limits: what a model trained on them is not good for, a sentence each.
+        threshold: the least value of the deciding metric that is good enough; ``None`` where
+            nothing is required.
+        assets: files that the task needs beside the manifest, by their path in the version's
+            folder.
     """
 
     labels: list[str]
@@ -46,11 +55,22 @@ class Dataset:
     held_out: Examples
     description: str
     limits: list[str]
+    threshold: float | None
+    assets: Mapping[str, bytes] = field(default_factory=dict)
+
+    def write_assets(self, folder: Path) -> None:
+        """Write the assets below *folder*."""
+        for name, content in self.assets.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
 
     def sha256(self) -> str:
         """The SHA-256 of all that training and evaluation use, in hexadecimal."""
         digest = hashlib.sha256(repr(self.labels).encode())
         digest.update(self.parameters.model_dump_json().encode())
+        for name, content in self.assets.items():
+            digest.update(f"{name}{len(content)}".encode() + content)
         for half in (self.train, self.held_out):
             for array in (*half.inputs.values(), half.targets):
                 digest.update(f"{array.dtype}{array.shape}".encode())

@@ -44,6 +44,9 @@ def export(folder: Path, model_dir: Path) -> tuple[Path, list[Check]]:
                     f"{type(error).__name__}: {error}"
                 ) from error
             artefacts.append(Artefact(format=format_name, path=path))
+        for name in candidate.assets(folder):
+            (staging / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(folder / name, staging / name)
         shutil.copytree(folder / candidate.EVALUATION, staging, dirs_exist_ok=True)
         manifest = Manifest(
             name=model_dir.resolve().name,

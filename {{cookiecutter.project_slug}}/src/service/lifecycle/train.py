@@ -1,5 +1,6 @@
 """``train``: from examples to a candidate."""
 
+import dataclasses
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,18 +8,20 @@ from pathlib import Path
 from tqdm import tqdm
 
 from service import network, task
-from service.lifecycle import batches, candidate, dataset, engine
+from service.lifecycle import batches, candidate, dataset, engine, recipes
+from service.lifecycle.source import Source
 from service.lifecycle.staging import staged
+from service.runtime import limit_threads
 
 
 def train(
-    folder: Path, *, data: Path | None = None, epochs: int | None = None, seed: int = 0
+    folder: Path, source: Source | None = None, *, epochs: int | None = None, seed: int = 0
 ) -> candidate.Facts:
     """Train a network and write it as the candidate in *folder*, replacing an earlier one.
 
     Args:
         folder: where the candidate goes; untouched when the training fails.
-        data: folder of the examples; the starter's when ``None``.
+        source: what to learn from; the starter's examples when ``None``.
         epochs: rounds over the examples; the recipe's when ``None``.
         seed: the same seed gives the same weights on the same machine.
 
@@ -26,20 +29,26 @@ def train(
         OwnerError: the data cannot be used, or *folder* holds something else.
     """
     candidate.refuse_foreign(folder)
-    examples = dataset.load(data)
-    epochs = batches.EPOCHS if epochs is None else epochs
+    source = source or Source()
+    recipe = recipes.choose(source)
+    if epochs is not None:
+        recipe = dataclasses.replace(recipe, epochs=epochs)
     engine.make_deterministic(seed)
+    if recipe.threads:
+        limit_threads(recipe.threads)
+    examples = dataset.load(source)
     started = time.monotonic()
-    model = network.build(examples.parameters, len(examples.labels))
-    steps = batches.count(examples.train, epochs)
-    stream = batches.batches(examples.train, epochs, seed)
+    model = source.network(examples.parameters, len(examples.labels))
+    steps = batches.count(examples.train, recipe)
+    stream = batches.batches(examples.train, recipe, seed)
     with tqdm(
-        network.train(model, stream, steps),
+        network.train(model, stream, steps, recipe),
         total=steps,
-        desc=f"Training, {epochs} epochs",
+        desc=f"Training, {recipe.epochs} epochs",
         unit=" batches",
         mininterval=0.5,
         ncols=88,
+        disable=not steps,
     ) as bar:
         for loss in bar:
             bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
@@ -47,10 +56,10 @@ def train(
         task=task.NAME,
         labels=examples.labels,
         parameters=examples.parameters,
-        data=None if data is None else str(data.resolve()),
+        source=source,
         data_sha256=examples.sha256(),
         train_examples=len(examples.train),
-        epochs=epochs,
+        epochs=recipe.epochs if steps else 0,
         seed=seed,
         seconds=round(time.monotonic() - started, 1),
         trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -58,5 +67,6 @@ def train(
     )
     with staged(folder) as staging:
         engine.save(model, staging / engine.WEIGHTS)
+        examples.write_assets(staging)
         candidate.write(facts, staging / candidate.FACTS)
     return facts

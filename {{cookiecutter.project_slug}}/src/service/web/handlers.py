@@ -1,4 +1,4 @@
-"""What each route answers, whatever the web framework.
+"""What the routes around the model answer, whatever the web framework.
 
 Its views read, call one of these, and answer.
 """
@@ -7,15 +7,12 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from math import isfinite
 
-from pydantic import BaseModel
-
 from service.errors import InvalidInput, NotFound, NotReady, Stuck
-from service.inputs import read_inputs
 from service.metrics import CONTENT_TYPE, Metrics
 from service.pipeline import Pipeline
-from service.schemas import PredictManyResponse, PredictResponse
 from service.settings import Settings
-from service.web.openapi import DOCUMENT, Health
+from service.web.openapi import DOCUMENT
+from service.web.openapi_parts import Health
 from service.web.pages import STATIC_FILES
 
 
@@ -36,30 +33,6 @@ class Reply:
     media_type: str = "application/json"
     status: HTTPStatus = HTTPStatus.OK
     headers: dict[str, str] = field(default_factory=dict)
-
-
-def predict(context: Context, content_type: str, body: bytes, timeout: str | None) -> Reply:
-    """Predict the inputs in *body*.
-
-    Args:
-        context: pipeline and limits.
-        content_type: of the request; may be empty.
-        body: of the request.
-        timeout: the header X-Request-Timeout, in seconds, where the caller sent it.
-
-    Raises:
-        CallerError: as for ``read_inputs`` and ``Pipeline.predict``.
-    """
-    inputs = read_inputs(content_type, body, max_inputs=context.settings.max_inputs)
-    seconds = _timeout_seconds(timeout, context.settings.request_timeout_seconds)
-    predictions = context.pipeline.predict(inputs, timeout_seconds=seconds)
-    model = context.pipeline.model_version
-    answer: BaseModel
-    if inputs.is_many:
-        answer = PredictManyResponse(predictions=predictions, model=model)
-    else:
-        answer = PredictResponse(**dict(predictions[0]), model=model)
-    return Reply(answer.model_dump_json().encode())
 
 
 def livez(context: Context) -> Reply:
@@ -101,7 +74,16 @@ def static(name: str) -> Reply:
     return Reply(body, media_type, headers={"Cache-Control": "public, max-age=300"})
 
 
-def _timeout_seconds(text: str | None, limit: float) -> float:
+def timeout_seconds(text: str | None, limit: float) -> float:
+    """How long a caller waits.
+
+    Args:
+        text: the header X-Request-Timeout, in seconds, where the caller sent it.
+        limit: the service's own.
+
+    Raises:
+        InvalidInput: *text* is no positive number.
+    """
     if text is None:
         return limit
     try:

@@ -13,11 +13,17 @@ from uuid import uuid4
 
 import structlog
 
-from service.errors import BodyTooLarge, CallerError, MalformedBody, Unexpected
+from service.errors import (
+    BodyTooLarge,
+    CallerError,
+    MalformedBody,
+    Unexpected,
+    UnsupportedMediaType,
+)
 from service.logs import log
 from service.metrics import Metrics
 from service.web.problems import to_problem
-from service.web.routes import ROUTES
+from service.web.routes import route_of
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -115,28 +121,19 @@ class _Exchange:
 
     def refuse(self, error: CallerError) -> list[bytes]:
         """Answer with a problem where the web framework was never asked, or failed."""
-        status, headers, body = to_problem(error, self._id)
+        status, headers, body = to_problem(error, self._path, self._id)
         headers["Content-Length"] = str(len(body))
         self.start_response(f"{status.value} {status.phrase}", list(headers.items()))
         return [body]
 
     def finish(self, answer: Iterable[bytes]) -> Iterable[bytes]:
         """The body, and the log line and figures when it is out."""
-        chunks = self._stream(answer)
-        return list(chunks) if self._is_complete else chunks
-
-    def _stream(self, answer: Iterable[bytes]) -> Iterator[bytes]:
-        try:
-            if self._method != "HEAD":  # headers only
-                yield from answer
-        finally:
-            if hasattr(answer, "close"):
-                answer.close()
-            self._record()
+        body = _Body(answer, is_sent=self._method != "HEAD", record=self._record)
+        return list(body) if self._is_complete else body
 
     def _record(self) -> None:
         seconds = time.monotonic() - self._started
-        route = self._path if self._path in ROUTES else "other"
+        route = route_of(self._path) or "other"
         method = self._method if self._method in {"GET", "HEAD", "POST"} else "other"
         self._metrics.in_flight.dec()
         self._metrics.requests.labels(method, route, self._status).inc()
@@ -151,12 +148,55 @@ class _Exchange:
         )
 
 
+class _Body:
+    """The body of an answer on its way out.
+
+    No generator: one that was never begun runs nothing when it is closed, and a caller may leave
+    before the first chunk.
+
+    Args:
+        chunks: the body; closed at the end, where it can be.
+        is_sent: whether there is more than headers to send.
+        record: called once at the end, be it early or by an error.
+    """
+
+    def __init__(
+        self, chunks: Iterable[bytes], *, is_sent: bool, record: Callable[[], None]
+    ) -> None:
+        self._chunks = iter(chunks if is_sent else ())
+        self._close = getattr(chunks, "close", None)
+        self._record = record
+        self._is_closed = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            return next(self._chunks)
+        except BaseException:  # the end, too
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Say that nothing more is wanted; the server does so too when a caller leaves."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        try:
+            if self._close:
+                self._close()
+        finally:
+            self._record()
+
+
 def _read_body(environ: "WSGIEnvironment", limit: int) -> None:
     """Put the whole body in place of the stream.
 
     Raises:
         BodyTooLarge: it has more than *limit* bytes.
         MalformedBody: its Content-Length is no number, or it ends before that many bytes.
+        UnsupportedMediaType: it is compressed.
     """
     text = environ.get("CONTENT_LENGTH") or ""
     if text and not (text.isascii() and text.isdigit()):
@@ -173,6 +213,9 @@ def _read_body(environ: "WSGIEnvironment", limit: int) -> None:
         raise _too_large(limit, len(body))
     if text and len(body) < int(text):
         raise MalformedBody(f"The body ends after {len(body)} of {text} bytes.")
+    encoding = environ.get("HTTP_CONTENT_ENCODING", "identity")
+    if encoding != "identity":
+        raise UnsupportedMediaType(f"Content-Encoding is {encoding[:100]}; send the body as it is.")
     environ["wsgi.input"] = io.BytesIO(body)
     environ["CONTENT_LENGTH"] = str(len(body))
 

@@ -5,10 +5,11 @@ A caller may rely on ``code``; titles and details are for people.
 
 from http import HTTPStatus
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from service import errors
 from service.errors import CallerError
+from service.web.protocol_errors import error_member
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -38,6 +39,8 @@ class ProblemField(BaseModel):
 class Problem(BaseModel):
     """Why a request was not answered."""
 
+    model_config = ConfigDict(extra="allow")  # a protocol may add members
+
     title: str = Field(description="The status in words.")
     status: int
     code: str = Field(description="Stable; for programs.")
@@ -47,12 +50,14 @@ class Problem(BaseModel):
 
 
 def status_of(error: CallerError) -> HTTPStatus:
-    """The HTTP status of *error*."""
-    return _STATUS[type(error)]
+    """The HTTP status of *error*, or of the error that it is a kind of."""
+    return next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
 
 
-def to_problem(error: CallerError, request_id: str) -> tuple[HTTPStatus, dict[str, str], bytes]:
-    """Status, headers and body that tell a caller of *error*."""
+def to_problem(
+    error: CallerError, path: str, request_id: str
+) -> tuple[HTTPStatus, dict[str, str], bytes]:
+    """Status, headers and body that tell the caller of *path* of *error*."""
     status = status_of(error)
     headers = {"Content-Type": MEDIA_TYPE}
     if error.retry_after_seconds is not None:
@@ -66,5 +71,6 @@ def to_problem(error: CallerError, request_id: str) -> tuple[HTTPStatus, dict[st
         detail=error.detail,
         request_id=request_id,
         errors=[ProblemField(field=each.field, detail=each.detail) for each in error.fields],
+        **error_member(path, error),
     )
     return status, headers, problem.model_dump_json(exclude_defaults=True).encode()

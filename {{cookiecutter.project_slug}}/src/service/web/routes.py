@@ -1,19 +1,38 @@
 """The routes and their methods: one table for every web framework, the docs and the figures."""
 
+import re
+
+from service.web.model_routes import MODEL_ROUTES
+
 ROUTES: dict[str, tuple[str, ...]] = {
     "/": ("GET", "HEAD"),
-    "/predict": ("POST",),
+    **MODEL_ROUTES,
     "/livez": ("GET", "HEAD"),
     "/readyz": ("GET", "HEAD"),
     "/metrics": ("GET", "HEAD"),
     "/openapi.json": ("GET", "HEAD"),
     "/docs": ("GET", "HEAD"),
 }
+"""Path to methods; a name in braces stands for any part between two slashes."""
 
 STATIC = "/static/"
 """Prefix of the pages' own files."""
 
+_PATTERNS = [
+    (re.compile(re.sub(r"\{\w+\}", "[^/]+", route)), route) for route in ROUTES if "{" in route
+]
+
+
+def route_of(path: str) -> str | None:
+    """The route that *path* belongs to."""
+    if path in ROUTES:
+        return path
+    return next((route for pattern, route in _PATTERNS if pattern.fullmatch(path)), None)
+
 
 def allowed_methods(path: str) -> list[str]:
-    """The methods that a route has."""
-    return list(ROUTES.get(path, ("GET", "HEAD") if path.startswith(STATIC) else ()))
+    """The methods that the route of *path* has."""
+    if path.startswith(STATIC):
+        return ["GET", "HEAD"]
+    route = route_of(path)
+    return list(ROUTES[route]) if route else []

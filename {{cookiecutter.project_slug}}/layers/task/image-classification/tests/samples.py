@@ -2,6 +2,7 @@
 
 import base64
 import io
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -18,6 +19,10 @@ POISON_GREY = 77
 """An image of this shade makes the fake model raise."""
 
 
+def write_assets(_folder: Path) -> None:
+    """What a version of the task has beside the manifest: nothing."""
+
+
 def picture(grey: int, size: tuple[int, int] = (6, 4), kind: str = "PNG") -> bytes:
     """The file of an image of one shade."""
     file = io.BytesIO()
@@ -30,11 +35,14 @@ def encoded(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
+ROUTE = "/predict"
 RAW_MEDIA_TYPE = "image/png"
 RAW = picture(255)
 """An input as a body of its own, whose answer is ``ANSWER``."""
 VALUE = encoded(RAW)
 """The same input in JSON."""
+BODY = {"image": VALUE}
+"""The same as a request."""
 ANSWER = "bright"
 OTHER_RAW = picture(0)
 OTHER_VALUE = encoded(OTHER_RAW)
@@ -51,6 +59,10 @@ BAD_VALUES = {
     "null": None,
 }
 """Values that are each answered with a 4xx that names the field."""
+
+EPOCHS = 6
+THRESHOLD = 0.7
+"""Enough to tell a model that has learnt something from one that has not."""
 
 
 def outputs(arrays: Arrays) -> Arrays:

@@ -1,6 +1,7 @@
 """Labelled images become examples, or a sentence says why not."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 from PIL import Image
 
 from service.errors import OwnerError
-from service.lifecycle import batches, dataset, evaluation
-from service.lifecycle.examples import Dataset
+from service.lifecycle import batches, dataset, evaluation, recipes
+from service.lifecycle.examples import Dataset, Examples
+from service.lifecycle.source import Source
 from service.task import read_image, to_array
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -28,7 +30,7 @@ def make_folder(root: Path, images: int = 8) -> Path:
 
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
-    return dataset.load(None)
+    return dataset.load(Source())
 
 
 def test_the_starter_has_all_digits_in_both_halves(digits: Dataset) -> None:
@@ -46,7 +48,7 @@ def test_the_halves_share_no_digit_image(digits: Dataset) -> None:
 
 
 def test_the_split_is_the_same_every_time(digits: Dataset) -> None:
-    assert dataset.load(None).sha256() == digits.sha256()
+    assert dataset.load(Source()).sha256() == digits.sha256()
 
 
 def test_the_examples_are_held_out_digits_that_come_back_exactly(digits: Dataset) -> None:
@@ -61,7 +63,7 @@ def test_the_examples_are_held_out_digits_that_come_back_exactly(digits: Dataset
 
 
 def test_folders_of_images_become_labels_and_examples(tmp_path: Path) -> None:
-    found = dataset.load(make_folder(tmp_path / "shades"))
+    found = dataset.load(Source(data=make_folder(tmp_path / "shades")))
     size = (dataset.PARAMETERS.height, dataset.PARAMETERS.width, dataset.PARAMETERS.channels)
     assert found.labels == ["dark", "light"]
     assert found.train.inputs["image"].shape == (12, *size)
@@ -75,30 +77,30 @@ def test_hidden_files_are_no_images(tmp_path: Path) -> None:
     folder = make_folder(tmp_path)
     (folder / ".cache").mkdir()
     (folder / "dark" / ".DS_Store").write_bytes(b"")
-    assert dataset.load(folder).labels == ["dark", "light"]
+    assert dataset.load(Source(data=folder)).labels == ["dark", "light"]
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(OwnerError, match=r"none.* is not a folder"):
-        dataset.load(tmp_path / "none")
+        dataset.load(Source(data=tmp_path / "none"))
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OwnerError, match="has 0 folders"):
-        dataset.load(tmp_path)
+        dataset.load(Source(data=tmp_path))
 
 
 def test_one_label_is_refused(tmp_path: Path) -> None:
     (tmp_path / "only").mkdir()
     with pytest.raises(OwnerError, match="has 1 folders"):
-        dataset.load(tmp_path)
+        dataset.load(Source(data=tmp_path))
 
 
 def test_a_label_with_too_few_images_is_named(tmp_path: Path) -> None:
     folder = make_folder(tmp_path)
     (folder / "light" / "0.png").unlink()
     with pytest.raises(OwnerError, match='light" has 7 images; at least 8'):
-        dataset.load(folder)
+        dataset.load(Source(data=folder))
 
 
 @pytest.mark.parametrize("content", [b"", b"hello"])
@@ -106,19 +108,20 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path: Path, content: bytes) -
     folder = make_folder(tmp_path)
     (folder / "dark" / "3.png").write_bytes(content)
     with pytest.raises(OwnerError, match=r"dark/3\.png"):
-        dataset.load(folder)
+        dataset.load(Source(data=folder))
 
 
 def test_a_folder_among_the_images_is_named(tmp_path: Path) -> None:
     folder = make_folder(tmp_path)
     (folder / "dark" / "more").mkdir()
     with pytest.raises(OwnerError, match=r"dark/more.* is not a file"):
-        dataset.load(folder)
+        dataset.load(Source(data=folder))
 
 
 def test_batches_hold_every_example_once_an_epoch(digits: Dataset) -> None:
-    given = list(batches.batches(digits.train, 2, seed=1))
-    assert len(given) == batches.count(digits.train, 2) == 86
+    recipe = replace(recipes.FROM_SCRATCH, epochs=2)
+    given = list(batches.batches(digits.train, recipe, seed=1))
+    assert len(given) == batches.count(digits.train, recipe) == 86
     targets = np.concatenate([targets for _, targets in given])
     assert (np.bincount(targets) == 2 * np.bincount(digits.train.targets)).all()
     assert all(inputs["image"].shape[1:] == (8, 8, 1) for inputs, _ in given)
@@ -126,7 +129,8 @@ def test_batches_hold_every_example_once_an_epoch(digits: Dataset) -> None:
 
 def test_accuracy_and_f1_are_as_worked_out_by_hand() -> None:
     logits = np.array([[1, 0], [1, 0], [0, 1], [1, 0]], np.float32)
-    report = evaluation.report(["cat", "dog"], np.array([0, 0, 1, 1]), {"logits": logits})
+    examples = Examples({}, np.array([0, 0, 1, 1]))
+    report = evaluation.report(["cat", "dog"], examples, {"logits": logits})
     assert report.confusion.tolist() == [[2, 0], [1, 1]]
     assert report.metrics["accuracy"] == pytest.approx(3 / 4)
     assert report.metrics["macro_f1"] == pytest.approx((4 / 5 + 2 / 3) / 2)
@@ -135,7 +139,7 @@ def test_accuracy_and_f1_are_as_worked_out_by_hand() -> None:
 
 def test_the_confusion_matrix_is_a_picture(tmp_path: Path) -> None:
     labels = ["a label of several words", "another"]
-    report = evaluation.Report(labels, np.array([[3, 0], [0, 0]]))
+    report = evaluation.Report(labels, np.array([[3, 0], [0, 0]]), {}, {})
     report.draw(tmp_path)
     with Image.open(io.BytesIO((tmp_path / evaluation.PICTURE).read_bytes())) as picture:
         assert picture.width > 400

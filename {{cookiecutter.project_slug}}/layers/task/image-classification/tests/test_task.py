@@ -10,19 +10,23 @@ from fakes import write_fake_version
 from PIL import Image
 
 from service import manifest as manifests
-from service.errors import ModelFailed
-from service.task import BadValue, Parameters, Task, read_image, softmax, to_array
+from service.errors import BadValue, ModelFailed
+from service.numerics import softmax
+from service.task import Parameters, Prepared, Task, read_image, to_array
 from service.task_settings import TaskSettings
+
+IMAGE = Prepared({})
+"""What an answer does not depend on."""
 
 
 @pytest.fixture
 def task(tmp_path: Path) -> Task:
-    manifest = manifests.read(write_fake_version(tmp_path / "default"))
-    return Task(manifest, TaskSettings(max_pixels=100))
+    folder = write_fake_version(tmp_path / "default")
+    return Task(folder, manifests.read(folder), TaskSettings(max_pixels=100))
 
 
 def test_a_white_image_becomes_ones_of_the_models_size(task: Task) -> None:
-    arrays = task.preprocess(samples.picture(255, (3, 3)))
+    arrays = task.preprocess(samples.picture(255, (3, 3))).arrays
 
     assert arrays["image"].shape == (4, 6, 1)
     assert arrays["image"].dtype == np.float32
@@ -48,7 +52,7 @@ def test_mean_and_scale_are_applied() -> None:
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP"])
 def test_every_accepted_format_is_read(task: Task, kind: str) -> None:
-    arrays = task.preprocess(samples.picture(255, kind=kind))
+    arrays = task.preprocess(samples.picture(255, kind=kind)).arrays
 
     assert arrays["image"].mean() > 0.98
 
@@ -84,9 +88,9 @@ def test_an_image_is_turned_upright() -> None:
 def test_base64_and_data_urls_are_read_like_bytes(task: Task) -> None:
     text = samples.encoded(samples.RAW)
 
-    by_bytes = task.preprocess(samples.RAW)["image"]
-    assert (task.preprocess(text)["image"] == by_bytes).all()
-    assert (task.preprocess(f"data:image/png;base64,{text}")["image"] == by_bytes).all()
+    by_bytes = task.preprocess(samples.RAW).arrays["image"]
+    assert (task.preprocess(text).arrays["image"] == by_bytes).all()
+    assert (task.preprocess(f"data:image/png;base64,{text}").arrays["image"] == by_bytes).all()
 
 
 @pytest.mark.parametrize(
@@ -117,6 +121,16 @@ def test_a_bomb_is_refused_before_it_is_decoded(task: Task) -> None:
         task.preprocess(file.getvalue())
 
 
+def test_arrays_that_a_caller_made_hold_finite_numbers(task: Task) -> None:
+    arrays = task.preprocess(samples.RAW).arrays
+    task.check(arrays)
+
+    for number in (np.nan, np.inf, -np.inf):
+        arrays["image"][3, 5, 0] = number
+        with pytest.raises(BadValue, match="NaN or infinite"):
+            task.check(arrays)
+
+
 def test_softmax_is_as_worked_out_by_hand() -> None:
     probabilities = softmax(np.array([0.0, np.log(3.0)]))
 
@@ -125,7 +139,7 @@ def test_softmax_is_as_worked_out_by_hand() -> None:
 
 
 def test_the_most_likely_label_comes_first(task: Task) -> None:
-    prediction = task.postprocess({"logits": np.array([0.0, np.log(3.0)], np.float32)})
+    prediction = task.postprocess(IMAGE, {"logits": np.array([0.0, np.log(3.0)], np.float32)})
 
     assert prediction.prediction == "bright"
     assert prediction.score == pytest.approx(0.75)
@@ -133,10 +147,10 @@ def test_the_most_likely_label_comes_first(task: Task) -> None:
 
 
 def test_an_answer_has_no_more_labels_than_asked_for(tmp_path: Path) -> None:
-    manifest = manifests.read(write_fake_version(tmp_path / "default"))
-    task = Task(manifest, TaskSettings(top_k=1))
+    folder = write_fake_version(tmp_path / "default")
+    task = Task(folder, manifests.read(folder), TaskSettings(top_k=1))
 
-    assert len(task.postprocess({"logits": np.zeros(2, np.float32)}).scores) == 1
+    assert len(task.postprocess(IMAGE, {"logits": np.zeros(2, np.float32)}).scores) == 1
 
 
 @pytest.mark.parametrize("logits", [[0.0], [0.0, 1.0, 2.0], [np.nan, 0.0], [np.inf, 0.0]])
@@ -144,4 +158,4 @@ def test_outputs_that_fit_no_label_are_a_failure_of_the_model(
     task: Task, logits: list[float]
 ) -> None:
     with pytest.raises(ModelFailed):
-        task.postprocess({"logits": np.array(logits, np.float32)})
+        task.postprocess(IMAGE, {"logits": np.array(logits, np.float32)})

@@ -3,7 +3,6 @@
 Your own architecture goes into :class:`Network`, your own recipe into :func:`train`.
 """
 
-import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -12,12 +11,9 @@ import torch
 from torch import nn
 
 from service.framework import DEVICE
+from service.lifecycle.recipe import Recipe
 from service.manifest import Arrays
 from service.task import Parameters
-
-PEAK_LEARNING_RATE = 4e-3
-WARM_UP_SHARE = 0.25
-"""Share of the steps in which the learning rate rises; in the others it falls."""
 
 
 class Network(nn.Module):
@@ -59,7 +55,10 @@ def build(parameters: Parameters, label_count: int) -> Network:
 
 
 def train(
-    network: Network, batches: Iterable[tuple[Arrays, npt.NDArray[np.int64]]], steps: int
+    network: Network,
+    batches: Iterable[tuple[Arrays, npt.NDArray[np.int64]]],
+    steps: int,
+    recipe: Recipe,
 ) -> Iterator[float]:
     """Train *network* on one batch after the other.
 
@@ -67,26 +66,19 @@ def train(
         network: changed in place.
         batches: ``{"image": (N, H, W, C) float32}`` and ``(N,)`` indices of labels.
         steps: how many batches there are.
+        recipe: how fast it learns.
 
     Yields:
         The loss of each batch.
     """
     network.to(DEVICE).train()
-    optimiser = torch.optim.AdamW(network.parameters())
+    optimiser = torch.optim.AdamW(network.parameters(), weight_decay=recipe.weight_decay)
     for step, (inputs, targets) in enumerate(batches):
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step, steps)
+            group["lr"] = recipe.learning_rate(step, steps)
         logits = network(torch.from_numpy(inputs["image"]).to(DEVICE))
         loss = nn.functional.cross_entropy(logits, torch.from_numpy(targets).to(DEVICE))
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         yield loss.item()
-
-
-def learning_rate(step: int, steps: int) -> float:
-    """Rises in a line, then falls along half a cosine."""
-    warm_up = max(1, int(steps * WARM_UP_SHARE))
-    if step < warm_up:
-        return PEAK_LEARNING_RATE * (step + 1) / warm_up
-    return PEAK_LEARNING_RATE * (1 + math.cos(math.pi * (step - warm_up) / (steps - warm_up))) / 2

@@ -3,7 +3,6 @@
 Your own architecture goes into :func:`build`, your own recipe into :func:`train`.
 """
 
-import math
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
@@ -11,15 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from service.framework import keras, tf
+from service.lifecycle.recipe import Recipe
 from service.manifest import Arrays
 from service.task import Parameters
 
 Network: TypeAlias = Any
 """A ``keras.Model``; Keras carries no types."""
-
-PEAK_LEARNING_RATE = 4e-3
-WARM_UP_SHARE = 0.25
-"""Share of the steps in which the learning rate rises; in the others it falls."""
 
 
 def convolutions(parameters: Parameters) -> list[tuple[int, int]]:
@@ -49,7 +45,10 @@ def build(parameters: Parameters, label_count: int) -> Network:
 
 
 def train(
-    network: Network, batches: Iterable[tuple[Arrays, npt.NDArray[np.int64]]], steps: int
+    network: Network,
+    batches: Iterable[tuple[Arrays, npt.NDArray[np.int64]]],
+    steps: int,
+    recipe: Recipe,
 ) -> Iterator[float]:
     """Train *network* on one batch after the other.
 
@@ -57,11 +56,12 @@ def train(
         network: changed in place.
         batches: ``{"image": (N, H, W, C) float32}`` and ``(N,)`` indices of labels.
         steps: how many batches there are.
+        recipe: how fast it learns.
 
     Yields:
         The loss of each batch.
     """
-    optimiser = keras.optimizers.AdamW(weight_decay=0.01)
+    optimiser = keras.optimizers.AdamW(weight_decay=recipe.weight_decay)
     optimiser.build(network.trainable_variables)
     cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
@@ -74,14 +74,6 @@ def train(
         return loss
 
     for step, (inputs, targets) in enumerate(batches):
-        optimiser.learning_rate = learning_rate(step, steps)
+        optimiser.learning_rate = recipe.learning_rate(step, steps)
         loss = learn({"image": tf.constant(inputs["image"])}, tf.constant(targets))
         yield float(loss)
-
-
-def learning_rate(step: int, steps: int) -> float:
-    """Rises in a line, then falls along half a cosine."""
-    warm_up = max(1, int(steps * WARM_UP_SHARE))
-    if step < warm_up:
-        return PEAK_LEARNING_RATE * (step + 1) / warm_up
-    return PEAK_LEARNING_RATE * (1 + math.cos(math.pi * (step - warm_up) / (steps - warm_up))) / 2

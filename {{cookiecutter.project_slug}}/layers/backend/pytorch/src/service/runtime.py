@@ -10,20 +10,30 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
-from service import network
 from service.errors import OwnerError
 from service.framework import DEVICE
 from service.manifest import Arrays, Artefact, Manifest, Signature
 from service.task import Parameters
 
+Graph: TypeAlias = Callable[..., Any]
+"""The signature's inputs, as tensors in order, to its outputs: a tensor, or a tuple of several."""
+
 Predict: TypeAlias = Callable[[Arrays], Arrays]
 """Named inputs of a batch to its named outputs. To be called from one thread."""
 
-Loader: TypeAlias = Callable[[Path, Manifest, int], Predict]
+Loader: TypeAlias = Callable[[Path, Manifest, int], Graph]
 """Path of the artefact, the version's manifest, threads."""
 
 
 def load(folder: Path, manifest: Manifest, artefact: Artefact, threads: int) -> Predict:
+    """Load *artefact* of the model version in *folder*, to be run with arrays.
+
+    Args and errors are those of :func:`load_graph`.
+    """
+    return predictor(load_graph(folder, manifest, artefact, threads), manifest.signature)
+
+
+def load_graph(folder: Path, manifest: Manifest, artefact: Artefact, threads: int) -> Graph:
     """Load *artefact* of the model version in *folder*.
 
     Args:
@@ -38,7 +48,7 @@ def load(folder: Path, manifest: Manifest, artefact: Artefact, threads: int) -> 
     if artefact.format not in LOADERS:
         accepted = ", ".join(LOADERS)
         raise OwnerError(f'Format "{artefact.format}" is not one of those served: {accepted}.')
-    _limit_threads(threads)
+    limit_threads(threads)
     try:
         return LOADERS[artefact.format](folder / artefact.path, manifest, threads)
     except OwnerError:
@@ -50,12 +60,12 @@ def load(folder: Path, manifest: Manifest, artefact: Artefact, threads: int) -> 
         ) from error
 
 
-def predictor(module: Callable[..., Any], signature: Signature) -> Predict:
-    """Let *module*, which takes and gives tensors in the signature's order, take named arrays."""
+def predictor(graph: Graph, signature: Signature) -> Predict:
+    """Let *graph*, which takes and gives tensors in the signature's order, take named arrays."""
 
     def predict(batch: Arrays) -> Arrays:
         with torch.inference_mode():
-            results = module(*(_tensor(batch[entry.name]) for entry in signature.inputs))
+            results = graph(*(_tensor(batch[entry.name]) for entry in signature.inputs))
         if isinstance(results, torch.Tensor):
             results = (results,)
         named = zip(signature.outputs, results, strict=True)
@@ -74,14 +84,16 @@ def quiet() -> Iterator[None]:
         with warnings.catch_warnings():
             # TorchScript is deprecated; model servers still read nothing else.
             warnings.filterwarnings("ignore", r"`torch\.jit\.", DeprecationWarning)
-            # PyTorch's own use of its own classes.
-            warnings.filterwarnings("ignore", r"`isinstance\(treespec", FutureWarning)
+            # What a trace cannot see does not matter: each export is compared with the original.
+            warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # type: ignore[attr-defined]  # PyTorch does not list it
+            # Libraries' use of their own classes.
+            warnings.filterwarnings("ignore", category=FutureWarning)
             yield
     finally:
         log.setLevel(level)
 
 
-def _load_pt2(path: Path, manifest: Manifest, _threads: int) -> Predict:
+def _load_pt2(path: Path, _manifest: Manifest, _threads: int) -> Graph:
     from torch.export.passes import move_to_device_pass  # noqa: PLC0415 - slow to import
 
     program = torch.export.load(path)
@@ -89,23 +101,32 @@ def _load_pt2(path: Path, manifest: Manifest, _threads: int) -> Predict:
         program = move_to_device_pass(program, DEVICE)
     module = program.module(check_guards=False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch's types leave it out
     # .forward: the hooks of a call would compare shapes that the task has set already
-    return predictor(module.forward, manifest.signature)
+    forward: Graph = module.forward
+    return forward
 
 
-def _load_pt(path: Path, manifest: Manifest, _threads: int) -> Predict:
+def _load_pt(path: Path, _manifest: Manifest, _threads: int) -> Graph:
     with quiet():
-        module = torch.jit.load(path, map_location=DEVICE)  # type: ignore[no-untyped-call]
-    return predictor(module, manifest.signature)
+        module: Graph = torch.jit.load(path, map_location=DEVICE)  # type: ignore[no-untyped-call]
+    return module
 
 
-def _load_pth(path: Path, manifest: Manifest, _threads: int) -> Predict:
+def _load_pth(path: Path, manifest: Manifest, _threads: int) -> Graph:
+    try:
+        from service import network  # noqa: PLC0415 - its libraries may be there for training only
+    except ImportError as error:
+        raise OwnerError(
+            f'Format "pth" needs {error.name}, which is not installed. Add it to the dependencies '
+            "in pyproject.toml, or choose another format."
+        ) from None
     module = network.build(Parameters.model_validate(manifest.parameters), len(manifest.labels))
     module.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     module = module.to(DEVICE).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch's types leave it out
-    return predictor(module.eval(), manifest.signature)
+    evaluated: Graph = module.eval()
+    return evaluated
 
 
-def _load_onnx(path: Path, manifest: Manifest, threads: int) -> Predict:
+def _load_onnx(path: Path, manifest: Manifest, threads: int) -> Graph:
     try:
         import onnxruntime  # noqa: PLC0415 - not among what the service needs otherwise
     except ImportError:
@@ -118,12 +139,15 @@ def _load_onnx(path: Path, manifest: Manifest, threads: int) -> Predict:
     options.inter_op_num_threads = 1
     providers = onnxruntime.get_available_providers()
     session = onnxruntime.InferenceSession(path, options, providers=providers)
-    names = [entry.name for entry in manifest.signature.outputs]
+    inputs = [entry.name for entry in manifest.signature.inputs]
+    outputs = [entry.name for entry in manifest.signature.outputs]
 
-    def predict(batch: Arrays) -> Arrays:
-        return dict(zip(names, session.run(names, batch), strict=True))
+    def run(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        arrays = [tensor.cpu().numpy() for tensor in tensors]
+        found = session.run(outputs, dict(zip(inputs, arrays, strict=True)))
+        return tuple(torch.from_numpy(each) for each in found)
 
-    return predict
+    return run
 
 
 LOADERS: dict[str, Loader] = {
@@ -139,7 +163,8 @@ def _tensor(array: np.ndarray[Any, np.dtype[Any]]) -> torch.Tensor:
     return torch.from_numpy(np.require(array, requirements=["C", "W"])).to(DEVICE)
 
 
-def _limit_threads(threads: int) -> None:
+def limit_threads(threads: int) -> None:
+    """Let one inference, or one step of a training, use so many threads."""
     torch.set_num_threads(threads)
     with contextlib.suppress(RuntimeError):  # set before: it can be set once a process
         torch.set_num_interop_threads(1)

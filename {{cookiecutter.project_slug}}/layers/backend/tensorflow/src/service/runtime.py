@@ -11,14 +11,25 @@ from service.errors import OwnerError
 from service.framework import keras, tf
 from service.manifest import Arrays, Artefact, Manifest, Signature
 
+Graph: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
+"""Named inputs, as tensors, to named outputs."""
+
 Predict: TypeAlias = Callable[[Arrays], Arrays]
 """Named inputs of a batch to its named outputs. To be called from one thread."""
 
-Loader: TypeAlias = Callable[[Path, Manifest], Predict]
-"""Path of the artefact, the version's manifest."""
+Loader: TypeAlias = Callable[[Path, Signature], Graph]
+"""Path of the artefact, the model's signature."""
 
 
 def load(folder: Path, manifest: Manifest, artefact: Artefact, threads: int) -> Predict:
+    """Load *artefact* of the model version in *folder*, to be run with arrays.
+
+    Args and errors are those of :func:`load_graph`.
+    """
+    return predictor(load_graph(folder, manifest, artefact, threads), manifest.signature)
+
+
+def load_graph(folder: Path, manifest: Manifest, artefact: Artefact, threads: int) -> Graph:
     """Load *artefact* of the model version in *folder*.
 
     Args:
@@ -28,14 +39,16 @@ def load(folder: Path, manifest: Manifest, artefact: Artefact, threads: int) -> 
         threads: threads for one inference, at least 1.
 
     Raises:
-        OwnerError: no loader for the format, or the file does not load.
+        OwnerError: no loader for the format, a library is missing, or the file does not load.
     """
     if artefact.format not in LOADERS:
         accepted = ", ".join(LOADERS)
         raise OwnerError(f'Format "{artefact.format}" is not one of those served: {accepted}.')
-    _limit_threads(threads)
+    limit_threads(threads)
     try:
-        return LOADERS[artefact.format](folder / artefact.path, manifest)
+        return LOADERS[artefact.format](folder / artefact.path, manifest.signature)
+    except OwnerError:
+        raise
     except Exception as error:  # Keras and TensorFlow raise many kinds for a broken file
         raise OwnerError(
             f'"{folder / artefact.path}" does not load as "{artefact.format}". '
@@ -43,15 +56,30 @@ def load(folder: Path, manifest: Manifest, artefact: Artefact, threads: int) -> 
         ) from error
 
 
-def predictor(model: Callable[[dict[str, Any]], dict[str, Any]], signature: Signature) -> Predict:
-    """Let *model*, which takes and gives named tensors, take named arrays."""
+def predictor(graph: Graph, signature: Signature) -> Predict:
+    """Let *graph*, which takes and gives named tensors, take named arrays."""
+
+    def predict(batch: Arrays) -> Arrays:
+        tensors = {entry.name: tf.constant(batch[entry.name]) for entry in signature.inputs}
+        outputs = graph(tensors)
+        return {entry.name: outputs[entry.name].numpy() for entry in signature.outputs}
+
+    return predict
+
+
+def compiled(network: Callable[[dict[str, Any]], dict[str, Any]], signature: Signature) -> Graph:
+    """One graph of *network* for batches of every length."""
     specification = {
         entry.name: tf.TensorSpec(entry.shape, entry.dtype, name=entry.name)
         for entry in signature.inputs
     }
-    # One graph for batches of every length.
-    graph = tf.function(model, input_signature=[specification]).get_concrete_function()
-    return _named(lambda **tensors: graph(tensors), signature)
+    function = tf.function(network, input_signature=[specification]).get_concrete_function()
+
+    def run(tensors: dict[str, Any]) -> dict[str, Any]:
+        outputs: dict[str, Any] = function(**tensors)
+        return outputs
+
+    return run
 
 
 @contextlib.contextmanager
@@ -69,42 +97,55 @@ def quiet() -> Iterator[None]:
         log.setLevel(level)
 
 
-def _load_saved_model(path: Path, manifest: Manifest) -> Predict:
+def _load_saved_model(path: Path, _signature: Signature) -> Graph:
     model = tf.saved_model.load(str(path))
     graph = model.signatures["serving_default"]
 
-    def run(**tensors: Any) -> dict[str, Any]:
+    def run(tensors: dict[str, Any]) -> dict[str, Any]:
         _ = model  # whose variables the graph uses without holding them
         outputs: dict[str, Any] = graph(**tensors)
         return outputs
 
-    return _named(run, manifest.signature)
+    return run
 
 
-def _load_keras(path: Path, manifest: Manifest) -> Predict:
-    # safe_mode: no Python code out of the file
+def _load_keras(path: Path, signature: Signature) -> Graph:
+    _register_layers()
     with quiet():
+        # safe_mode: no Python code out of the file
         model = keras.models.load_model(path, compile=False, safe_mode=True)
-    return predictor(lambda inputs: model(inputs, training=False), manifest.signature)
+    return compiled(lambda inputs: model(inputs, training=False), signature)
+
+
+def _load_h5(path: Path, signature: Signature) -> Graph:
+    _register_layers()
+    # This format has the names of layers without those of their packages.
+    layers = {layer.__name__: layer for layer in keras.saving.get_custom_objects().values()}
+    with quiet():
+        model = keras.models.load_model(path, custom_objects=layers, compile=False)
+    return compiled(lambda inputs: model(inputs, training=False), signature)
+
+
+def _register_layers() -> None:
+    """Make the network's own layers known to Keras."""
+    try:
+        from service import network  # noqa: F401, PLC0415 - its libraries may be for training only
+    except ImportError as error:
+        raise OwnerError(
+            f"This format needs {error.name}, which is not installed. Add it to the dependencies "
+            "in pyproject.toml, or choose another format."
+        ) from None
 
 
 LOADERS: dict[str, Loader] = {
     "saved_model": _load_saved_model,
     "keras": _load_keras,
-    "h5": _load_keras,
+    "h5": _load_h5,
 }
 
 
-def _named(graph: Callable[..., dict[str, Any]], signature: Signature) -> Predict:
-    def predict(batch: Arrays) -> Arrays:
-        tensors = {entry.name: tf.constant(batch[entry.name]) for entry in signature.inputs}
-        outputs = graph(**tensors)
-        return {entry.name: outputs[entry.name].numpy() for entry in signature.outputs}
-
-    return predict
-
-
-def _limit_threads(threads: int) -> None:
+def limit_threads(threads: int) -> None:
+    """Let one inference, or one step of a training, use so many threads."""
     with contextlib.suppress(RuntimeError):  # TensorFlow runs already: too late in this process
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)

@@ -64,23 +64,3 @@ class Prediction(BaseModel):
     prediction: str = Field(description="The most likely label.")
     score: float = Field(ge=0, le=1, description="Its probability.")
     scores: list[LabelScore] = Field(description="The most likely labels, most likely first.")
-
-
-class ModelVersion(BaseModel):
-    """Which model answered."""
-
-    name: str
-    version: int
-
-
-class PredictResponse(Prediction):
-    """The answer for one image."""
-
-    model: ModelVersion
-
-
-class PredictManyResponse(BaseModel):
-    """The answers for several images, in the order of the inputs."""
-
-    predictions: list[Prediction]
-    model: ModelVersion

@@ -8,14 +8,17 @@ import base64
 import binascii
 import io
 import warnings
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageOps
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.errors import ModelFailed
+from service.errors import BadValue, ModelFailed
 from service.manifest import Arrays, Manifest, Signature, Tensor
+from service.numerics import softmax
 from service.schemas import LabelScore, Prediction
 from service.task_settings import TaskSettings
 
@@ -24,10 +27,6 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 
 Value: TypeAlias = bytes | str
 """An image file's bytes, or the same in base64."""
-
-
-class BadValue(ValueError):
-    """An input that is no image that can be read; the message says why."""
 
 
 class Parameters(BaseModel):
@@ -52,22 +51,30 @@ class Parameters(BaseModel):
         )
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """One input, ready for the model."""
+
+    arrays: Arrays
+
+
 class Task:
     """Reads images and names what they show.
 
     Args:
+        _folder: the version's; images need no files beside the manifest.
         manifest: the model's; labels, signature and ``parameters`` are read.
         settings: limits of a request and the size of an answer.
     """
 
-    def __init__(self, manifest: Manifest, settings: TaskSettings) -> None:
+    def __init__(self, _folder: Path, manifest: Manifest, settings: TaskSettings) -> None:
         self.labels = manifest.labels
         self.parameters = Parameters.model_validate(manifest.parameters)
         self.input_name = manifest.signature.inputs[0].name
         self.output_name = manifest.signature.outputs[0].name
         self.settings = settings
 
-    def preprocess(self, value: Value) -> Arrays:
+    def preprocess(self, value: Value) -> Prepared:
         """Make one input of the model from an image file.
 
         Args:
@@ -75,26 +82,39 @@ class Task:
                 bytes or in base64.
 
         Returns:
-            ``{"image": (H, W, C) float32}``.
+            With ``{"image": (H, W, C) float32}``.
 
         Raises:
             BadValue: *value* is empty, no such file, broken, or has more than ``max_pixels``.
         """
         content = _decode_base64(value) if isinstance(value, str) else value
         image = read_image(content, max_pixels=self.settings.max_pixels)
-        return {self.input_name: to_array(image, self.parameters)}
+        return Prepared({self.input_name: to_array(image, self.parameters)})
 
-    def postprocess(self, outputs: Arrays) -> Prediction:
+    def check(self, arrays: Arrays) -> None:
+        """Refuse numbers that no image becomes, in arrays that a caller made.
+
+        Args:
+            arrays: ``{"image": (H, W, C) float32}``, one input of the model.
+
+        Raises:
+            BadValue: a number is NaN or infinite.
+        """
+        if not np.isfinite(arrays[self.input_name]).all():
+            raise BadValue("a number is NaN or infinite")
+
+    def postprocess(self, _prepared: Prepared, outputs: Arrays) -> Prediction:
         """Name what one image shows.
 
         Args:
+            _prepared: the image.
             outputs: ``{"logits": (labels,) float32}``, or probabilities where the output's name
                 says so.
 
         Raises:
             ModelFailed: the outputs do not fit the labels, or are not finite.
         """
-        values = outputs[self.output_name].astype(np.float64)
+        values = outputs[self.output_name]
         if values.shape != (len(self.labels),) or not np.isfinite(values).all():
             raise ModelFailed("The model's output is not a finite score for every label.")
         scores = values if self.output_name == "probabilities" else softmax(values)
@@ -148,12 +168,6 @@ def to_array(image: Image.Image, parameters: Parameters) -> np.ndarray[Any, np.d
     pixels = np.asarray(scaled, dtype=np.float32) / np.float32(255)
     array = (pixels - np.float32(parameters.mean)) / np.float32(parameters.scale)
     return array.reshape(parameters.height, parameters.width, parameters.channels)
-
-
-def softmax(logits: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Probabilities from logits, both ``(labels,)``."""
-    powers = np.exp(logits - logits.max())
-    return np.asarray(powers / powers.sum())
 
 
 def _decode_base64(text: str) -> bytes:

@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, Field
 
+MAX_BATCH_SIZE = 8
+
 
 class TaskSettings(BaseModel):
     """How requests to classify images are read and answered."""

@@ -14,7 +14,7 @@ from service.network import Network
 from service.runtime import predictor
 
 WEIGHTS = "weights.pth"
-BATCH_SIZE = 256
+BATCH_SIZE = 32
 
 
 def make_deterministic(seed: int) -> None:

@@ -68,8 +68,14 @@ def _program(network: Network, signature: Signature) -> torch.export.ExportedPro
 
 
 def _example(signature: Signature) -> tuple[torch.Tensor, ...]:
-    """Inputs of zeros; 2 stands for any length, since PyTorch takes 1 for a fixed one."""
+    """Inputs of zeros, with unequal lengths of 2 or more along the unknown axes.
+
+    PyTorch takes a length of 1 for a fixed one, and may take equal lengths for the same one.
+    """
     return tuple(
-        torch.zeros([size or 2 for size in entry.shape], dtype=getattr(torch, entry.dtype))
+        torch.zeros(
+            [axis + 2 if size is None else size for axis, size in enumerate(entry.shape)],
+            dtype=getattr(torch, entry.dtype),
+        )
         for entry in signature.inputs
     )

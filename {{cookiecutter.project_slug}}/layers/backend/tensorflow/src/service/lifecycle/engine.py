@@ -9,10 +9,10 @@ from service.errors import OwnerError
 from service.framework import keras, tf
 from service.manifest import Arrays, Signature
 from service.network import Network
-from service.runtime import predictor, quiet
+from service.runtime import compiled, predictor, quiet
 
 WEIGHTS = "model.weights.h5"
-BATCH_SIZE = 256
+BATCH_SIZE = 32
 
 
 def make_deterministic(seed: int) -> None:
@@ -45,7 +45,7 @@ def load(network: Network, path: Path) -> None:
 
 def predict(network: Network, signature: Signature, inputs: Arrays) -> Arrays:
     """The outputs of *network* for a batch of any length."""
-    run = predictor(lambda tensors: network(tensors, training=False), signature)
+    run = predictor(compiled(lambda inputs: network(inputs, training=False), signature), signature)
     length = len(next(iter(inputs.values())))
     parts = [
         run({name: array[start : start + BATCH_SIZE] for name, array in inputs.items()})

@@ -52,5 +52,5 @@ def unexpected(request: HttpRequest) -> HttpResponse:
 
 def problem(request: HttpRequest, error: CallerError) -> HttpResponse:
     """What the caller is told of *error*."""
-    status, headers, body = to_problem(error, request.META[REQUEST_ID])
+    status, headers, body = to_problem(error, request.path, request.META[REQUEST_ID])
     return HttpResponse(body, status=status, headers=headers)

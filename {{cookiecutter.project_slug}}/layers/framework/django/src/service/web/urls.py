@@ -2,11 +2,11 @@
 
 from django.urls import path
 
-from service.web import views
+from service.web import model_views, views
 
 urlpatterns = [
     path("", views.page),
-    path("predict", views.predict),
+    *model_views.urlpatterns,
     path("livez", views.livez),
     path("readyz", views.readyz),
     path("metrics", views.metrics),

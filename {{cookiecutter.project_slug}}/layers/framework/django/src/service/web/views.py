@@ -1,16 +1,9 @@
-"""The routes: read, call, answer."""
+"""The routes around the model: read, call, answer."""
 
 from django.http import HttpRequest, HttpResponse
 
 from service.web import handlers
-from service.web.handlers import Context, Reply
-
-
-def predict(request: HttpRequest) -> HttpResponse:
-    """Predict one input or several."""
-    content_type = request.headers.get("Content-Type", "")
-    timeout = request.headers.get("X-Request-Timeout")
-    return respond(handlers.predict(context(request), content_type, request.body, timeout))
+from service.web.respond import context, respond
 
 
 def livez(request: HttpRequest) -> HttpResponse:
@@ -46,16 +39,3 @@ def page(_request: HttpRequest) -> HttpResponse:
 def static(_request: HttpRequest, name: str) -> HttpResponse:
     """A file of the pages."""
     return respond(handlers.static(name))
-
-
-def context(request: HttpRequest) -> Context:
-    """What this application works with."""
-    found: Context = request.META["service.context"]
-    return found
-
-
-def respond(reply: Reply) -> HttpResponse:
-    """*reply* as Django sends it."""
-    return HttpResponse(
-        reply.body, status=reply.status, headers=reply.headers, content_type=reply.media_type
-    )

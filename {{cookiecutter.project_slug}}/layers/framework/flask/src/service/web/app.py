@@ -8,6 +8,7 @@ from service.settings import Settings
 from service.web.errors import register_errors
 from service.web.handlers import Context
 from service.web.middleware import Middleware
+from service.web.model_views import model_views
 from service.web.views import views
 
 
@@ -17,6 +18,7 @@ def create_app(pipeline: Pipeline, settings: Settings, metrics: Metrics) -> Flas
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # OPTIONS is not in the contract
     app.url_map.merge_slashes = False
     app.extensions["service"] = Context(pipeline, settings, metrics)
+    app.register_blueprint(model_views)
     app.register_blueprint(views)
     register_errors(app)
     app.wsgi_app = Middleware(  # type: ignore[method-assign]  # Flask's documented way

@@ -21,7 +21,7 @@ def register_errors(app: Flask) -> None:
 
 def problem(error: CallerError) -> Response:
     """What the caller is told of *error*."""
-    status, headers, body = to_problem(error, request.environ[REQUEST_ID])
+    status, headers, body = to_problem(error, request.path, request.environ[REQUEST_ID])
     return Response(body, status, headers)
 
 

@@ -1,19 +1,11 @@
-"""The routes: read, call, answer."""
+"""The routes around the model: read, call, answer."""
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response
 
 from service.web import handlers
-from service.web.handlers import Context, Reply
+from service.web.respond import context, respond
 
 views = Blueprint("views", __name__)
-
-
-@views.post("/predict")
-def predict() -> Response:
-    """Predict one input or several."""
-    content_type = request.headers.get("Content-Type", "")
-    timeout = request.headers.get("X-Request-Timeout")
-    return respond(handlers.predict(context(), content_type, request.get_data(), timeout))
 
 
 @views.get("/livez")
@@ -56,14 +48,3 @@ def page() -> Response:
 def static(name: str) -> Response:
     """A file of the pages."""
     return respond(handlers.static(name))
-
-
-def context() -> Context:
-    """What this application works with."""
-    found: Context = current_app.extensions["service"]
-    return found
-
-
-def respond(reply: Reply) -> Response:
-    """*reply* as Flask sends it."""
-    return Response(reply.body, reply.status, reply.headers, content_type=reply.media_type)

@@ -7,32 +7,31 @@ import numpy as np
 import numpy.typing as npt
 
 from service.lifecycle.examples import Examples
+from service.lifecycle.recipe import Recipe
 from service.manifest import Arrays
 
-EPOCHS = 20
-BATCH_SIZE = 32
 LARGEST_SHIFT = 0.125
 """Share of an image's height and width by which a batch may be moved."""
 
 
-def count(examples: Examples, epochs: int) -> int:
+def count(examples: Examples, recipe: Recipe) -> int:
     """How many batches :func:`batches` gives."""
-    return epochs * -(-len(examples) // BATCH_SIZE)
+    return recipe.epochs * -(-len(examples) // recipe.batch_size)
 
 
 def batches(
-    examples: Examples, epochs: int, seed: int
+    examples: Examples, recipe: Recipe, seed: int
 ) -> Iterator[tuple[Arrays, npt.NDArray[Any]]]:
-    """Give inputs and targets, ``epochs`` times all of them in an order of their own.
+    """Give inputs and targets, in each epoch all of them in an order of its own.
 
     Yields:
-        ``{"image": (N, H, W, C) float32}`` and ``(N,) int64``, N up to ``BATCH_SIZE``.
+        ``{"image": (N, H, W, C) float32}`` and ``(N,) int64``, N up to the recipe's batch size.
     """
     random = np.random.default_rng(seed)
-    for _ in range(epochs):
+    for _ in range(recipe.epochs):
         order = random.permutation(len(examples))
-        for start in range(0, len(order), BATCH_SIZE):
-            chosen = order[start : start + BATCH_SIZE]
+        for start in range(0, len(order), recipe.batch_size):
+            chosen = order[start : start + recipe.batch_size]
             images = _shift(examples.inputs["image"][chosen], random)
             yield {"image": images}, examples.targets[chosen]
 

@@ -15,15 +15,19 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from service.errors import OwnerError
+from service.errors import BadValue, OwnerError
 from service.lifecycle.examples import Dataset, Examples
-from service.task import BadValue, Parameters, read_image, to_array
+from service.lifecycle.source import Source
+from service.task import Parameters, read_image, to_array
 from service.task_settings import TaskSettings
 
 PARAMETERS = Parameters(height=64, width=64, channels=3, mean=0.5, scale=0.5)
 """What your images become; the model knows them in this size only."""
 
 DIGIT_PARAMETERS = Parameters(height=8, width=8, channels=1, mean=0.5, scale=0.5)
+
+THRESHOLD = 0.95
+"""A candidate whose accuracy is lower is not exported."""
 
 HELD_OUT_SHARE = 0.25
 SPLIT_SEED = 0
@@ -33,13 +37,13 @@ FEWEST_IMAGES = 8
 """A label with fewer images is refused: too few to learn from and to be judged by."""
 
 
-def load(data: Path | None) -> Dataset:
-    """The examples in *data*, or the starter's.
+def load(source: Source) -> Dataset:
+    """The examples in the source's folder, or the starter's.
 
     Raises:
-        OwnerError: *data* is not laid out as it should be, or an image cannot be read.
+        OwnerError: the folder is not laid out as it should be, or an image cannot be read.
     """
-    return _digits() if data is None else _folder(data)
+    return _digits() if source.data is None else _folder(source.data)
 
 
 def digit_images() -> tuple[list[Image.Image], list[int]]:
@@ -71,6 +75,7 @@ def _digits() -> Dataset:
             "Photographs, several digits in one image, or a digit that does not fill the image.",
             "Images that show no digit: the model names one all the same, some with a high score.",
         ],
+        threshold=THRESHOLD,
     )
 
 
@@ -95,6 +100,7 @@ def _folder(data: Path) -> Dataset:
             "Images that show none of the labels: the model names one all the same.",
             f"Details that vanish in {PARAMETERS.width} by {PARAMETERS.height} pixels.",
         ],
+        threshold=THRESHOLD,
     )
 
 

@@ -1,19 +1,20 @@
-"""How good a classifier is: figures, a table and a picture. Knows nothing of networks or images."""
+"""How good a classifier is: figures, a table and a picture. Knows nothing of inputs."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from service.lifecycle import engine
+from service.lifecycle.examples import UNKNOWN, Dataset, Examples
 from service.manifest import Arrays
+from service.network import Network
 
 METRIC = "accuracy"
-THRESHOLD = 0.95
-"""A candidate whose METRIC is lower is not exported."""
+"""The one that decides."""
 
 PICTURE = "confusion-matrix.png"
 MOST_LABELS_WITH_NUMBERS = 30
@@ -26,14 +27,23 @@ class Report:
     Args:
         labels: in the order of the outputs.
         confusion: ``(labels, labels)`` counts: row the true label, column the answer.
+        inputs: of the held-out examples.
+        outputs: what the classifier said to them.
     """
 
     labels: list[str]
     confusion: npt.NDArray[np.int64]
+    inputs: Arrays
+    outputs: Arrays
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Accuracy, and the mean over the labels of F1, the harmonic mean of both rates below."""
+        """Accuracy, and the mean over the labels of F1, the harmonic mean of both rates below.
+
+        None where no right answer is known.
+        """
+        if not self.confusion.any():
+            return {}
         return {
             "accuracy": float(self.confusion.trace() / self.confusion.sum()),
             "macro_f1": float(self._f1().mean()),
@@ -42,6 +52,8 @@ class Report:
     @property
     def details(self) -> str:
         """Figures for each label, and the picture, in Markdown."""
+        if not self.confusion.any():
+            return "No right answers are known, so nothing was measured."
         rows = zip(
             self.labels,
             self.confusion.sum(axis=1),
@@ -64,8 +76,15 @@ class Report:
             ]
         )
 
+    def golden(self, count: int) -> tuple[Arrays, Arrays]:
+        """Inputs and outputs that every artefact must reproduce, *count* at most."""
+        inputs = {name: array[:count] for name, array in self.inputs.items()}
+        return inputs, {name: array[:count] for name, array in self.outputs.items()}
+
     def draw(self, folder: Path) -> None:
         """Draw the confusion matrix into *folder*."""
+        if not self.confusion.any():
+            return
         count = len(self.labels)
         shares = self.confusion / np.maximum(self.confusion.sum(axis=1, keepdims=True), 1)
         side = min(max(4.5, 1.8 + 0.46 * count), 20)
@@ -103,17 +122,27 @@ class Report:
         return _ratio(2 * self.confusion.diagonal(), both)
 
 
-def report(labels: list[str], targets: npt.NDArray[Any], outputs: Arrays) -> Report:
+def judge(model: Network, examples: Dataset) -> Report:
+    """Ask *model* the held-out examples."""
+    held_out = examples.held_out
+    signature = examples.parameters.signature(len(examples.labels))
+    outputs = engine.predict(model, signature, held_out.inputs)
+    return report(examples.labels, held_out, outputs)
+
+
+def report(labels: list[str], examples: Examples, outputs: Arrays) -> Report:
     """Compare answers with the truth.
 
     Args:
         labels: in the order of the outputs.
-        targets: ``(N,)`` indices of the true labels.
+        examples: with ``(N,)`` indices of the true labels, or ``UNKNOWN``.
         outputs: ``{"logits": (N, labels)}``.
     """
     confusion = np.zeros((len(labels), len(labels)), dtype=np.int64)
-    np.add.at(confusion, (targets, outputs["logits"].argmax(axis=1)), 1)
-    return Report(labels, confusion)
+    known = examples.targets != UNKNOWN
+    answers = outputs["logits"].argmax(axis=1)
+    np.add.at(confusion, (examples.targets[known], answers[known]), 1)
+    return Report(labels, confusion, examples.inputs, outputs)
 
 
 def _ratio(parts: npt.NDArray[np.int64], wholes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
