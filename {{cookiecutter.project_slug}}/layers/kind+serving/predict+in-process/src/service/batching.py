@@ -1,0 +1,218 @@
+"""One executor a process: takes what is waiting, runs it as one batch.
+
+Knows nothing of models or HTTP: *run* maps a list of inputs to a list of outputs. There is no
+fixed delay: a lone input runs at once, and batches form while the executor is busy.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Generic, TypeVar
+
+from service.errors import DeadlineExceeded, ModelFailed, NotReady, QueueFull
+from service.logs import log
+from service.metrics import Metrics
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+Run = Callable[[Sequence[In]], Sequence[Out]]
+
+_SMOOTHING = 0.1
+"""Weight of the newest batch in the measured time per input."""
+
+
+@dataclass
+class _Waiting(Generic[In, Out]):
+    value: In
+    deadline: float
+    since: float = field(default_factory=time.monotonic)
+    answer: "Future[Out]" = field(default_factory=Future)
+
+
+class MicroBatcher(Generic[In, Out]):
+    """Runs inputs of many requests in shared batches, in order of arrival.
+
+    Args:
+        prepare: called once in the executor's thread; returns *run*. What it raises ends the
+            executor and goes to *on_failure*.
+        kind: inputs of one kind can share a batch, such as arrays of one shape.
+        max_batch_size: most inputs in one run.
+        max_queued: most inputs that wait; more are refused.
+        metrics: where queue, batches and waits are counted.
+        on_failure: told once when *prepare* raised.
+    """
+
+    def __init__(
+        self,
+        prepare: Callable[[], Run[In, Out]],
+        *,
+        kind: Callable[[In], Hashable],
+        max_batch_size: int,
+        max_queued: int,
+        metrics: Metrics,
+        on_failure: Callable[[Exception], None],
+    ) -> None:
+        self._prepare = prepare
+        self._kind = kind
+        self._max_batch_size = max_batch_size
+        self._max_queued = max_queued
+        self._metrics = metrics
+        self._on_failure = on_failure
+        self._queue: deque[_Waiting[In, Out]] = deque()
+        self._changed = threading.Condition()
+        self._ready = False
+        self._closed = False
+        self._running_since: float | None = None
+        self._seconds_per_input = 0.0
+        self._thread = threading.Thread(target=self._work, name="executor", daemon=True)
+
+    def start(self) -> None:
+        """Start the executor's thread."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Run what is queued, take no more, and end the thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    @property
+    def is_ready(self) -> bool:
+        """*prepare* has returned, and inputs are taken."""
+        return self._ready and not self._closed
+
+    @property
+    def is_alive(self) -> bool:
+        """The thread runs."""
+        return self._thread.is_alive()
+
+    @property
+    def busy_seconds(self) -> float:
+        """How long the present run has taken so far; 0 when idle."""
+        since = self._running_since
+        return 0.0 if since is None else time.monotonic() - since
+
+    def submit(self, values: Sequence[In], *, deadline: float) -> "list[Future[Out]]":
+        """Queue all *values*, or none.
+
+        Args:
+            values: inputs of one request.
+            deadline: ``time.monotonic()`` after which nobody waits for the answer.
+
+        Returns:
+            A future for each, in order. A cancelled one is not run.
+
+        Raises:
+            NotReady: the executor is not ready, or closed.
+            QueueFull: not all of *values* find a place.
+        """
+        waiting = [_Waiting[In, Out](value, deadline) for value in values]
+        with self._changed:
+            if not self.is_ready:
+                raise NotReady("The model is not ready.", retry_after_seconds=1)
+            if len(self._queue) + len(waiting) > self._max_queued:
+                self._metrics.shed("queue_full", len(waiting))
+                raise QueueFull(
+                    f"{len(self._queue)} inputs wait for the model, and {len(waiting)} more would "
+                    f"be over the {self._max_queued} that may.",
+                    retry_after_seconds=self._seconds_until_served(),
+                )
+            self._queue.extend(waiting)
+            self._metrics.queued.set(len(self._queue))
+            self._changed.notify()
+        return [each.answer for each in waiting]
+
+    def _seconds_until_served(self) -> int:
+        return max(1, ceil(len(self._queue) * self._seconds_per_input))
+
+    def _work(self) -> None:
+        try:
+            run = self._prepare()
+        except Exception as error:  # noqa: BLE001  # whatever it is, the service cannot serve
+            self._on_failure(error)
+            return
+        self._ready = True
+        while batch := self._next_batch():
+            self._running_since = time.monotonic()
+            self._answer(run, batch)
+            self._learn(time.monotonic() - self._running_since, len(batch))
+            self._running_since = None
+
+    def _next_batch(self) -> list[_Waiting[In, Out]]:
+        """The next inputs to run; empty when closed and nothing waits."""
+        with self._changed:
+            while True:
+                while not self._queue and not self._closed:
+                    self._changed.wait()
+                if not self._queue:
+                    return []
+                batch = self._take()
+                self._metrics.queued.set(len(self._queue))
+                if batch:
+                    return batch
+
+    def _take(self) -> list[_Waiting[In, Out]]:
+        """Take inputs of the first one's kind; drop what nobody waits for any more."""
+        now = time.monotonic()
+        batch: list[_Waiting[In, Out]] = []
+        left: deque[_Waiting[In, Out]] = deque()
+        kind: Hashable = None
+        while self._queue and len(batch) < self._max_batch_size:
+            each = self._queue.popleft()
+            if batch and self._kind(each.value) != kind:
+                left.append(each)
+                continue
+            if not each.answer.set_running_or_notify_cancel():
+                self._metrics.shed("cancelled")
+                continue
+            if each.deadline <= now:
+                self._metrics.shed("deadline")
+                each.answer.set_exception(
+                    DeadlineExceeded("The request waited for the model until its deadline.")
+                )
+                continue
+            kind = self._kind(each.value)
+            batch.append(each)
+            self._metrics.wait_seconds.observe(now - each.since)
+        self._queue.extendleft(reversed(left))
+        return batch
+
+    def _answer(self, run: Run[In, Out], batch: list[_Waiting[In, Out]]) -> None:
+        """Run *batch*; if that fails, each input alone, so that a poisoned one fails alone."""
+        outputs = self._try(run, batch)
+        if outputs is not None:
+            for each, output in zip(batch, outputs, strict=True):
+                each.answer.set_result(output)
+        elif len(batch) == 1:
+            batch[0].answer.set_exception(ModelFailed("The model failed on this input."))
+        else:
+            for each in batch:
+                self._answer(run, [each])
+
+    def _try(self, run: Run[In, Out], batch: list[_Waiting[In, Out]]) -> Sequence[Out] | None:
+        started = time.monotonic()
+        try:
+            outputs = run([each.value for each in batch])
+        except Exception:  # noqa: BLE001  # a model may raise anything
+            log.exception("batch_failed", size=len(batch))
+            self._metrics.model.batch_failures.inc()
+            return None
+        if len(outputs) != len(batch):
+            log.error("batch_failed", size=len(batch), outputs=len(outputs))
+            self._metrics.model.batch_failures.inc()
+            return None
+        self._metrics.model.batch_seconds.observe(time.monotonic() - started)
+        self._metrics.model.batch_size.observe(len(batch))
+        return outputs
+
+    def _learn(self, seconds: float, size: int) -> None:
+        newest = seconds / size
+        known = self._seconds_per_input or newest
+        self._seconds_per_input = known + _SMOOTHING * (newest - known)

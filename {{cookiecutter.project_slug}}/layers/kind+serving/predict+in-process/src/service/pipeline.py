@@ -1,0 +1,123 @@
+"""Joins task, executor and model: values in, predictions out.
+
+Preprocessing and postprocessing run in the request's thread, the model in the executor's.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+
+from service.batching import MicroBatcher, Run
+from service.errors import BadValue, DeadlineExceeded, FieldError, InvalidInput
+from service.hosting import HostedModel
+from service.inputs import Inputs
+from service.manifest import Arrays
+from service.metrics import Metrics
+from service.model import LoadModel, Model, kind
+from service.schemas import Prediction
+from service.settings import Settings
+from service.task import Prepared, Task
+from service.threads import available_cpus
+
+
+class Pipeline(HostedModel):
+    """Answers predictions from the moment its model is loaded and warm.
+
+    Args:
+        settings: which model, and how much at a time.
+        metrics: where it counts.
+        on_failure: told once when the model cannot be loaded.
+        load: makes the model from its folder; called in the executor's thread.
+
+    Raises:
+        OwnerError: there is no such model, or it was made for another task.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        on_failure: Callable[[Exception], None],
+        load: LoadModel = Model,
+    ) -> None:
+        super().__init__(settings, metrics)
+        self.task = Task(self.folder, self.manifest, settings)
+        self._load_model = load
+        self._batcher = MicroBatcher[Arrays, Arrays](
+            self._prepare,
+            kind=kind,
+            max_batch_size=settings.max_batch_size,
+            max_queued=settings.max_queued_inputs,
+            metrics=metrics,
+            on_failure=on_failure,
+        )
+        self.executor = self._batcher
+
+    @property
+    def format_name(self) -> str:
+        """Which of the model's artefacts answers."""
+        return self.manifest.artefact(self.settings.model_format).format
+
+    def predict(self, inputs: Inputs, *, timeout_seconds: float) -> list[Prediction]:
+        """Predict all *inputs* of one request.
+
+        Raises:
+            InvalidInput: one or more cannot be read; names each.
+            NotReady, QueueFull, DeadlineExceeded, ModelFailed: as their names say.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        with self.metrics.model.preprocess_seconds.time():
+            prepared = self._preprocess(inputs)
+        outputs = self.run([each.arrays for each in prepared], deadline=deadline)
+        return [
+            self.task.postprocess(each, output)
+            for each, output in zip(prepared, outputs, strict=True)
+        ]
+
+    def run(self, arrays: Sequence[Arrays], *, deadline: float) -> list[Arrays]:
+        """The model's outputs for *arrays*, each one input without a batch axis.
+
+        Args:
+            arrays: as the task prepares them, or as a caller sent them.
+            deadline: ``time.monotonic()`` after which nobody waits.
+
+        Raises:
+            NotReady, QueueFull, DeadlineExceeded, ModelFailed: as their names say.
+        """
+        answers = self._batcher.submit(arrays, deadline=deadline)
+        try:
+            return [answer.result(deadline - time.monotonic()) for answer in answers]
+        except FutureTimeoutError:
+            raise DeadlineExceeded("No answer in the time that the caller waits.") from None
+        finally:
+            cancel(answers)
+
+    def _preprocess(self, inputs: Inputs) -> list[Prepared]:
+        prepared = []
+        wrong = []
+        for name, value in zip(inputs.names, inputs.values, strict=True):
+            try:
+                prepared.append(self.task.preprocess(value))
+            except BadValue as error:
+                wrong.append(FieldError(name, str(error)))
+        if wrong:
+            raise InvalidInput(f"{wrong[0].field}: {wrong[0].detail}", fields=wrong)
+        return prepared
+
+    def _prepare(self) -> Run[Arrays, Arrays]:
+        started = time.monotonic()
+        model = self._load_model(
+            self.folder,
+            self.manifest,
+            format_name=self.settings.model_format,
+            threads=self.settings.model_threads or available_cpus(),
+        )
+        self.tell_ready(model.format_name, time.monotonic() - started)
+        return model.predict
+
+
+def cancel(answers: Sequence["Future[Arrays]"]) -> None:
+    """Drop what is still queued of a request that nobody waits for."""
+    for answer in answers:
+        answer.cancel()

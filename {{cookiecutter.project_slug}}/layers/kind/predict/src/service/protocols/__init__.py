@@ -1,0 +1,1 @@
+"""Protocols that clients and platforms share. Knows nothing of web frameworks."""
