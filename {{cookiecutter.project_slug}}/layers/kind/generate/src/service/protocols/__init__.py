@@ -1,0 +1,1 @@
+"""Protocols that clients of other services speak; know nothing of web frameworks."""

@@ -1,0 +1,115 @@
+"""Logits -> the next token of one sequence. Knows nothing of models, texts or HTTP."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from service.errors import ModelFailed
+from service.numerics import softmax
+
+_FIRST_LOOK = 256
+"""Tokens that hold nearly all of the probability, in nearly all cases; sorting all is slow."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How tokens are chosen.
+
+    Args:
+        temperature: 0 takes the most likely token always; higher is more varied.
+        top_k: only the so many most likely tokens; all when 0.
+        top_p: only the most likely tokens whose probabilities add up to this.
+        repetition_penalty: over 1 makes tokens of the prompt and the answer less likely
+            (https://arxiv.org/abs/1909.05858, section 4.1).
+        presence_penalty: taken from the logit of each token that is in the answer already.
+        frequency_penalty: the same for each time that it is in the answer.
+        seed: the same seed gives the same tokens; a fresh one when ``None``.
+    """
+
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    seed: int | None = None
+
+
+class Sampler:
+    """Chooses the tokens of one sequence, one after the other.
+
+    Args:
+        sampling: how.
+        prompt: tokens that the answer follows.
+        vocabulary_size: length of the logits.
+    """
+
+    def __init__(self, sampling: Sampling, prompt: Sequence[int], vocabulary_size: int) -> None:
+        self._sampling = sampling
+        self._random = np.random.default_rng(sampling.seed)
+        self._seen = np.zeros(vocabulary_size, bool)
+        self._seen[list(prompt)] = True
+        self._counts = np.zeros(vocabulary_size, np.int32)  # in the answer
+
+    def choose(self, logits: npt.NDArray[np.float32]) -> int:
+        """The next token.
+
+        Args:
+            logits: ``(vocabulary,) float32``; minus infinity for a token that may not come.
+
+        Raises:
+            ModelFailed: a logit is not a number, or the largest is not finite.
+        """
+        if not np.isfinite(logits.max()):
+            raise ModelFailed("The model's output is not a finite score for any token.")
+        token = self._pick(self._penalise(logits.astype(np.float64)))
+        self._seen[token] = True
+        self._counts[token] += 1
+        return token
+
+    def _penalise(self, logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        how = self._sampling
+        if how.repetition_penalty != 1:
+            penalised = np.where(
+                logits > 0, logits / how.repetition_penalty, logits * how.repetition_penalty
+            )
+            logits = np.where(self._seen, penalised, logits)
+        if how.presence_penalty or how.frequency_penalty:
+            present = how.presence_penalty * (self._counts > 0)
+            logits = logits - present - how.frequency_penalty * self._counts
+        return logits
+
+    def _pick(self, logits: npt.NDArray[np.float64]) -> int:
+        """The most likely token, or one drawn by its probability."""
+        if self._sampling.temperature == 0:
+            return int(logits.argmax())
+        with np.errstate(over="ignore"):  # by a tiny temperature: to minus infinity
+            probabilities = softmax((logits - logits.max()) / self._sampling.temperature)
+        kept = self._kept(probabilities)
+        sums = np.cumsum(probabilities[kept])
+        drawn = int(np.searchsorted(sums, self._random.random() * sums[-1], side="right"))
+        return int(kept[min(drawn, len(kept) - 1)])
+
+    def _kept(self, probabilities: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
+        """The tokens that ``top_k`` and then ``top_p`` leave."""
+        top_k, top_p = self._sampling.top_k, self._sampling.top_p
+        if not top_k and top_p >= 1:
+            return np.arange(len(probabilities))
+        count = min(top_k or len(probabilities), len(probabilities))
+        ranked = _top(probabilities, min(count, _FIRST_LOOK))
+        if count > len(ranked) and (top_k or probabilities[ranked].sum() < top_p):
+            ranked = _top(probabilities, count)
+        sums = np.cumsum(probabilities[ranked])
+        total = sums[-1] if top_k else 1.0
+        reached = int(np.searchsorted(sums, top_p * total))  # the token that reaches top_p is kept
+        return ranked[: reached + 1] if top_p < 1 else ranked
+
+
+def _top(values: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.intp]:
+    """Indices of the *count* largest values, largest first; of equals the first."""
+    if count >= len(values):
+        return np.argsort(-values, kind="stable")
+    largest = np.argpartition(-values, count - 1)[:count]
+    return largest[np.lexsort((largest, -values[largest]))]
