@@ -1,0 +1,4 @@
+import { describeScores } from "./scores.js";
+import { whenAsked } from "./text.js";
+
+whenAsked(describeScores);
