@@ -1,0 +1,12 @@
+"""Settings that this task brings."""
+
+from pydantic import Field
+
+from service.text_settings import TextSettings
+
+
+class TaskSettings(TextSettings):
+    """How requests to continue texts are read and answered."""
+
+    max_new_tokens: int = Field(default=512, ge=1)
+    """Most tokens of one answer; also where a caller does not say."""
