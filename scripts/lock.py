@@ -27,6 +27,18 @@ def folder_of(combination: Combination) -> Path:
     return SKELETON / "layers" / "+".join(LOCK_QUESTIONS) / answers
 
 
+def nearest_lock(combination: Combination) -> Path | None:
+    """A lock for the same backend to begin with, so that the locks of one backend agree."""
+    answers = set(combination.values())
+    others = [
+        (len(answers & set(other.values())), folder_of(other) / "requirements.lock")
+        for other in without_ci(COMBINATIONS)
+        if other["backend"] == combination["backend"]
+    ]
+    found = [(shared, path) for shared, path in others if path.is_file()]
+    return max(found)[1] if found else None
+
+
 def lock(combination: Combination, scratch: Path, upgrade: str) -> None:
     """Bake *combination* in *scratch*, lock it there, and keep the lock."""
     environ = {
@@ -38,6 +50,8 @@ def lock(combination: Combination, scratch: Path, upgrade: str) -> None:
     bake += ["-o", str(scratch), str(ROOT), *answers, "project_slug=service"]
     subprocess.run(bake, check=True)
     repo = scratch / "service"
+    if not (repo / "requirements.lock").is_file() and (begun := nearest_lock(combination)):
+        shutil.copy(begun, repo / "requirements.lock")
     make = ["make", "--silent", "lock", f"UV={BIN / 'uv'}", f"UPGRADE={upgrade}"]
     subprocess.run(make, cwd=repo, env=environ, check=True)
     folder_of(combination).mkdir(parents=True, exist_ok=True)
