@@ -1,25 +1,21 @@
 """The service as its users run it: a process, a socket, a real model."""
 
-import contextlib
 import http.client
 import json
 import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import samples
+from processes import HEADERS, Process, Start, starting
 from trained import make_model
-
-ROOT = Path(__file__).parents[1]
-HEADERS = {"Content-Type": samples.RAW_MEDIA_TYPE}
 
 
 @pytest.fixture(scope="module")
@@ -27,71 +23,11 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_model(tmp_path_factory.mktemp("server"))
 
 
-@dataclass
-class Process:
-    """A running service."""
-
-    port: int
-    process: "subprocess.Popen[str]"
-
-    def ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        try:
-            connection.request(method, path, body, HEADERS if body else {})
-            response = connection.getresponse()
-            return response.status, response.read()
-        finally:
-            connection.close()
-
-    def is_ready(self) -> bool:
-        try:
-            return self.ask("GET", "/readyz")[0] == http.client.OK
-        except OSError:
-            return False
-
-    def wait_until_ready(self) -> None:
-        end = time.monotonic() + 60
-        while not self.is_ready():
-            assert self.process.poll() is None, "The service has ended."
-            assert time.monotonic() < end, "The service did not become ready."
-            time.sleep(0.05)
-
-
-Start = Callable[..., Process]
-
-
 @pytest.fixture
 def start(model_dir: Path, tmp_path: Path) -> Iterator[Start]:
     """A function that starts a service with other settings than the defaults."""
-    started: list[Process] = []
-
-    def begin(**settings: str) -> Process:
-        port = free_port()
-        environment = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT / "src"),
-            "MODEL_DIR": str(model_dir),
-            "PORT": str(port),
-            "LOG_LEVEL": "warning",
-            **settings,
-        }
-        process = subprocess.Popen(
-            [sys.executable, "-m", "service"],
-            cwd=tmp_path,  # no .env of the checkout
-            env=environment,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        started.append(Process(port, process))
-        return started[-1]
-
-    yield begin
-    for each in started:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(each.process.pid, signal.SIGKILL)  # the serving process too
-        each.process.communicate()
+    with starting(model_dir, tmp_path) as begin:
+        yield begin
 
 
 @pytest.fixture
@@ -121,7 +57,7 @@ class Client(threading.Thread):
         connection = http.client.HTTPConnection("127.0.0.1", self.running.port, timeout=10)
         while not self.stop.is_set():
             try:
-                connection.request("POST", "/predict", samples.RAW, HEADERS)
+                connection.request("POST", samples.ROUTE, samples.RAW, HEADERS)
                 response = connection.getresponse()
                 answer = response.read()
             except (OSError, http.client.HTTPException) as error:
@@ -136,14 +72,14 @@ class Client(threading.Thread):
 
 
 def test_a_real_model_answers_over_a_socket(running: Process) -> None:
-    status, body = running.ask("POST", "/predict", samples.RAW)
+    status, body = running.ask("POST", samples.ROUTE, samples.RAW)
 
     assert status == http.client.OK, body
     assert json.loads(body)["model"]["version"] == 1
 
 
 def test_a_caller_that_sends_too_much_hears_so(running: Process) -> None:
-    status, body = running.ask("POST", "/predict", b"x" * 12_000_000)
+    status, body = running.ask("POST", samples.ROUTE, b"x" * 12_000_000)
 
     assert status == http.client.REQUEST_ENTITY_TOO_LARGE
     assert json.loads(body)["code"] == "body_too_large"
@@ -188,7 +124,7 @@ def test_sigterm_while_the_service_starts_ends_it(start: Start, seconds: float) 
 def test_a_request_under_way_at_sigterm_is_answered(running: Process) -> None:
     """The body arrives only after the signal, and after the time to drain."""
     connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)
-    connection.putrequest("POST", "/predict")
+    connection.putrequest("POST", samples.ROUTE)
     connection.putheader("Content-Type", samples.RAW_MEDIA_TYPE)
     connection.putheader("Content-Length", str(len(samples.RAW)))
     connection.endheaders(samples.RAW[:10])
@@ -269,10 +205,3 @@ def test_an_address_that_is_taken_ends_with_a_sentence(start: Start) -> None:
 
     assert running.process.returncode == 1
     assert said.startswith(f"error: HOST is 127.0.0.1 and PORT is {port}, where this process")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -6,13 +6,11 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import samples
+
 from service.lifecycle.evaluate import evaluate
 from service.lifecycle.export import export
 from service.lifecycle.train import train
-
-EPOCHS = 6
-THRESHOLD = 0.7
-"""Enough to tell a model that has learnt something from one that has not."""
 
 
 def make_model(folder: Path) -> Path:
@@ -31,7 +29,7 @@ def _made() -> Path:
     """Made once a test session, however many tests ask."""
     folder = Path(tempfile.mkdtemp(prefix="model-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    train(folder / "candidate", epochs=EPOCHS)
-    evaluate(folder / "candidate", threshold=THRESHOLD)
+    train(folder / "candidate", epochs=samples.EPOCHS)
+    evaluate(folder / "candidate", threshold=samples.THRESHOLD)
     export(folder / "candidate", folder / "default")
     return folder

@@ -1,0 +1,100 @@
+"""The service as its users run it: a process that listens."""
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import samples
+
+ROOT = Path(__file__).parents[1]
+HEADERS = {"Content-Type": samples.RAW_MEDIA_TYPE}
+
+
+@dataclass
+class Process:
+    """A running service."""
+
+    port: int
+    process: "subprocess.Popen[str]"
+
+    def ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request(method, path, body, HEADERS if body else {})
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    def is_ready(self) -> bool:
+        try:
+            return self.ask("GET", "/readyz")[0] == http.client.OK
+        except OSError:
+            return False
+
+    def wait_until_ready(self) -> None:
+        end = time.monotonic() + 60
+        while not self.is_ready():
+            assert self.process.poll() is None, "The service has ended."
+            assert time.monotonic() < end, "The service did not become ready."
+            time.sleep(0.05)
+
+
+Start = Callable[..., Process]
+
+
+@contextlib.contextmanager
+def starting(model_dir: Path, folder: Path) -> Iterator[Start]:
+    """A function that starts a service with other settings than the defaults.
+
+    Args:
+        model_dir: the model's.
+        folder: where the services run; it has no ``.env``.
+    """
+    started: list[Process] = []
+
+    def start(**settings: str) -> Process:
+        port = free_port()
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT / "src"),
+            "MODEL_DIR": str(model_dir),
+            "PORT": str(port),
+            "LOG_LEVEL": "warning",
+            **settings,
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-m", "service"],
+            cwd=folder,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        started.append(Process(port, process))
+        return started[-1]
+
+    try:
+        yield start
+    finally:
+        for each in started:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(each.process.pid, signal.SIGKILL)  # the serving process too
+            each.process.communicate()
+
+
+def free_port() -> int:
+    """A port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
