@@ -34,7 +34,7 @@ def main() -> None:
     with running(repo, environ, DEMO / "service.log") as service:
         service.wait_until_ready()
         step(f"4/4  Asking it: curl -F image=@{QUESTION} {service.url}/predict")
-        answer = service.predict(repo / QUESTION)
+        answer = service.ask("/predict", repo / QUESTION)
     print(json.dumps(answer, indent=2))
     print(f"\nThe image shows a 7, the answer is {answer['prediction']}.")
     print(f"The repository lies in {repo}. It is yours: cd there and type make.")

@@ -1,5 +1,6 @@
 """Start a generated repository's service, ask it, and stop it."""
 
+import mimetypes
 import os
 import socket
 import subprocess
@@ -64,10 +65,15 @@ class Service:
                 raise RuntimeError(f"{self.url} is not ready:\n{self.log.read_text()[-4000:]}")
             time.sleep(0.02)
 
-    def predict(self, image: Path) -> dict[str, Any]:
-        """The answer for the *image*, sent as a form's file."""
-        with image.open("rb") as file:
-            response = requests.post(f"{self.url}/predict", files={"image": file}, timeout=30)
+    def ask(self, route: str, path: Path) -> dict[str, Any]:
+        """The answer to the file at *path*, sent to *route*."""
+        media_type = mimetypes.guess_type(path)[0] or "application/octet-stream"
+        response = requests.post(
+            f"{self.url}{route}",
+            path.read_bytes(),
+            headers={"Content-Type": media_type},
+            timeout=60,
+        )
         response.raise_for_status()
         answer: dict[str, Any] = response.json()
         return answer
