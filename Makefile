@@ -13,7 +13,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast lint format trees lock bench
+.PHONY: help demo test test-all test-fast lint format trees lock bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -23,6 +23,9 @@ demo: $(INSTALLED) ## bake the default project, train its model, serve it, ask i
 
 test: $(INSTALLED) ## run all tests; what needs Docker or npm says so where there is none
 	$(PYTEST)
+
+test-all: export ALL_COMBINATIONS = 1
+test-all: test ## run them for every combination, not for as few as have every pair of answers
 
 test-fast: $(INSTALLED) ## run the tests that need no machine-learning framework: under two minutes
 	$(PYTEST) tests/test_render.py tests/test_layers.py tests/test_answers.py tests/test_locks.py
@@ -43,8 +46,8 @@ trees: $(INSTALLED) ## write the golden file lists of all combinations
 lock: $(INSTALLED) ## write the locks of all combinations; the newest versions with UPGRADE=--upgrade
 	$(BIN)/python scripts/lock.py $(UPGRADE)
 
-bench: $(INSTALLED) ## measure: renders per second, start-up, latency and requests per second
-	$(BIN)/python scripts/bench.py
+bench: $(INSTALLED) ## measure repositories, or those with ANSWERS: start-up, requests or tokens per second
+	$(BIN)/python scripts/bench.py $(ANSWERS)
 
 $(INSTALLED): requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

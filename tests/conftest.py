@@ -10,8 +10,9 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from environments import shared_environment
+from environments import locked, shared_environment
 from matrix import COMBINATIONS, ROOT, Combination, name_of
+from service import clean_environ
 
 Bake: TypeAlias = Callable[..., Path]
 """``bake(framework="django", ...)`` renders a repository and gives its folder."""
@@ -86,6 +87,36 @@ def repo(combination: Combination, baked: Callable[[Combination], Path]) -> Path
 def backend_env(baked: Callable[[Combination], Path]) -> Callable[[str], Path]:
     """A function that gives the environment with all that a backend's repositories need."""
     return lambda backend: shared_environment(backend, baked)
+
+
+@pytest.fixture(scope="session")
+def starter(
+    bake: Bake, backend_env: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[Combination], Path]:
+    """A function that gives the ``models`` folder of a combination's starter, by ``make model``.
+
+    Made once for all processes of a run; it does not depend on the web framework.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+
+    def of(combination: Combination) -> Path:
+        name = f"{combination['backend']}-{combination['task']}"
+        models = shared / "starters" / name
+        with locked(f"starter-{name}"):
+            if not models.is_dir():
+                repo, venv = bake(**combination), backend_env(combination["backend"])
+                make = ["make", "model", f"VENV={venv}", "-o", f"{venv}/.installed"]
+                result = subprocess.run(
+                    make, cwd=repo, env=clean_environ(), capture_output=True, text=True, check=False
+                )
+                assert result.returncode == 0, result.stdout + result.stderr[-4000:]
+                models.parent.mkdir(exist_ok=True)
+                shutil.copytree(repo / "models", models)
+        return models
+
+    return of
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -40,6 +40,6 @@ def shared_environment(backend: str, baked: Callable[[Combination], Path]) -> Pa
             subprocess.run(make, cwd=repos[0], env=clean_environ(), check=True)
             uv = [sys.executable, "-m", "uv", "pip", "install", "--python", str(venv)]
             locks = [word for repo in repos for word in ("-r", str(repo / "requirements.lock"))]
-            subprocess.run([*uv, *locks], check=True)
+            subprocess.run([*uv, "--no-deps", *locks], check=True)
             (venv / ".complete").touch()
     return venv

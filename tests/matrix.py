@@ -4,9 +4,12 @@ An answer that is added there is tested from that moment.
 """
 
 import json
-from itertools import product
+import os
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any, TypeAlias
+
+from cookiecutter.environment import StrictEnvironment
 
 ROOT = Path(__file__).resolve().parent.parent
 SKELETON = ROOT / "{{cookiecutter.project_slug}}"
@@ -33,6 +36,14 @@ LOCK_QUESTIONS = ("framework", "backend", "task", "serving")
 """The questions whose answers bring requirements."""
 
 
+def answer_of(combination: Combination, question: str) -> str:
+    """The answer to *question* in *combination*, which may follow from the others."""
+    if question in combination:
+        return combination[question]
+    derived = StrictEnvironment().from_string(CONTEXT[f"__{question}"])
+    return str(derived.render(cookiecutter=combination))
+
+
 def name_of(combination: Combination) -> str:
     """The combination's answers, as test ids and golden files are called."""
     return "-".join(combination.values())
@@ -46,15 +57,23 @@ def without_ci(combinations: list[Combination]) -> list[Combination]:
     return list(seen.values())
 
 
-def one_per_backend() -> list[Combination]:
-    """One combination for each backend, taking the frameworks in turn."""
-    frameworks = AXES["framework"]
-    return [
-        next(
-            combination
-            for combination in COMBINATIONS
-            if combination["backend"] == backend
-            and combination["framework"] == frameworks[number % len(frameworks)]
-        )
-        for number, backend in enumerate(AXES["backend"])
-    ]
+def pairwise(rows: list[Combination]) -> list[Combination]:
+    """As few of *rows* as have every pair of answers that *rows* have; greedy, so nearly so."""
+    missing = {pair for row in rows for pair in combinations(row.items(), 2)}
+    chosen = []
+    while missing:
+        best = max(rows, key=lambda row: len(missing.intersection(combinations(row.items(), 2))))
+        missing -= set(combinations(best.items(), 2))
+        chosen.append(best)
+    return chosen
+
+
+ROWS = without_ci(COMBINATIONS)
+"""The repositories that are trained, tested, served and built into images."""
+if os.environ.get("ALL_COMBINATIONS") != "1":
+    ROWS = pairwise(ROWS)
+
+
+def one_per(question: str) -> list[Combination]:
+    """The first row with each answer to *question*."""
+    return [next(row for row in ROWS if row[question] == answer) for answer in AXES[question]]

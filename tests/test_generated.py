@@ -1,6 +1,8 @@
 """Generated repositories do what they promise, by their own commands."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,11 +11,10 @@ from pathlib import Path
 import pytest
 
 from conftest import Bake
-from matrix import COMBINATIONS, Combination, name_of, one_per_backend, without_ci
+from matrix import ROWS, Combination, name_of, one_per
 from service import CACHE, clean_environ, running
 
 pytestmark = pytest.mark.generated
-EXAMPLES = "examples/[0-9]*.png"
 SECONDS = 1200
 
 
@@ -52,7 +53,7 @@ def installed(backend_env: Callable[[str], Path]) -> Callable[[Combination], lis
     return words
 
 
-@pytest.mark.parametrize("answers", without_ci(COMBINATIONS), ids=name_of)
+@pytest.mark.parametrize("answers", ROWS, ids=name_of)
 def test_make_check_passes_and_make_format_changes_nothing(
     answers: Combination,
     bake: Bake,
@@ -67,32 +68,40 @@ def test_make_check_passes_and_make_format_changes_nothing(
     assert changes() == ""
 
 
-@pytest.mark.parametrize("answers", without_ci(COMBINATIONS), ids=name_of)
-def test_the_starter_model_is_made_and_served_and_reads_every_example(
+@pytest.mark.parametrize("answers", ROWS, ids=name_of)
+def test_the_starter_model_is_made_and_served_and_answers_every_example(
     answers: Combination,
     bake: Bake,
     installed: Callable[[Combination], list[str]],
+    starter: Callable[[Combination], Path],
     tmp_path: Path,
 ) -> None:
     repo = bake(**answers)
     changes = as_git_repository(repo)
+    shutil.copytree(starter(answers), repo / "models")
+    examples = {path.name for path in repo.glob("examples/*")} - {"expected.json", "request.sh"}
+    expected = json.loads((repo / "examples" / "expected.json").read_text(encoding="utf-8"))
 
-    make(repo, "model", *installed(answers))
     make(repo, "verify", *installed(answers))
     with running(repo, clean_environ(), tmp_path / "log", installed(answers)) as service:
         service.wait_until_ready()
-        examples = sorted(repo.glob(EXAMPLES))
-        read = {path.name: service.predict(path)["prediction"] for path in examples}
-        make(repo, "smoke", f"URL={service.url}", f"PYTHON={sys.executable}")
+        smoke = make(repo, "smoke", f"URL={service.url}", f"PYTHON={sys.executable}")
+        for route, questions in expected.items():
+            for name, fields in questions.items():
+                answer = service.ask(route, repo / "examples" / name)
+                assert fields.keys() <= answer.keys()
+        request = ["sh", "examples/request.sh", service.url]
+        said = subprocess.check_output(request, cwd=repo, text=True)
         status = service.stop()
 
-    assert examples
-    assert read == {path.name: path.name[0] for path in examples}
+    assert {name for questions in expected.values() for name in questions} == examples
+    assert smoke.count("as expected") >= len(examples) > 0
+    assert json.loads(said)["model"] == {"name": "default", "version": 1}
     assert status == 0, (tmp_path / "log").read_text()
     assert changes() == ""
 
 
-@pytest.mark.parametrize("answers", one_per_backend(), ids=name_of)
+@pytest.mark.parametrize("answers", one_per("backend"), ids=name_of)
 def test_make_test_passes_from_nothing(answers: Combination, bake: Bake) -> None:
     repo = bake(**answers)
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from conftest import Bake
-from matrix import CHOICES, COMBINATIONS, ROOT, Combination, name_of
+from matrix import CHOICES, COMBINATIONS, ROOT, Combination, answer_of, name_of
 from tree import digests, empty_folders, files, listing, text_of
 from words import WORDS, unchosen_words
 
@@ -46,7 +46,7 @@ def test_there_is_no_golden_tree_without_its_combination() -> None:
 
 
 def test_no_word_of_an_unchosen_answer_is_left(repo: Path, combination: Combination) -> None:
-    answers = set(combination.values())
+    answers = {*combination.values(), answer_of(combination, "kind")}
     found = [
         word
         for name in files(repo)
@@ -57,7 +57,9 @@ def test_no_word_of_an_unchosen_answer_is_left(repo: Path, combination: Combinat
 
 
 def test_every_answer_has_its_words() -> None:
-    assert set(WORDS) == {answer for answers in COMBINATIONS for answer in answers.values()}
+    answers = {answer for each in COMBINATIONS for answer in each.values()}
+
+    assert set(WORDS) == answers | {answer_of(each, "kind") for each in COMBINATIONS}
 
 
 def test_no_jinja_of_the_template_is_left(repo: Path) -> None:
