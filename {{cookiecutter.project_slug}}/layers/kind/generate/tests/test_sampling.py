@@ -183,7 +183,8 @@ def kept_by_definition(
 
 
 @given(
-    logits=st.lists(st.floats(-8, 8, width=32), min_size=1, max_size=600),
+    # equal or clearly different: what rounding makes equal has no order
+    logits=st.lists(st.integers(-64, 64).map(lambda n: n / 8), min_size=1, max_size=600),
     temperature=st.floats(0.05, 2),
     top_k=st.integers(0, 700),
     top_p=st.floats(0.01, 1),

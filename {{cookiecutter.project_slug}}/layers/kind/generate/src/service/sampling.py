@@ -111,5 +111,7 @@ def _top(values: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.intp]:
     """Indices of the *count* largest values, largest first; of equals the first."""
     if count >= len(values):
         return np.argsort(-values, kind="stable")
-    largest = np.argpartition(-values, count - 1)[:count]
+    least = -np.partition(-values, count - 1)[count - 1]
+    above = np.flatnonzero(values > least)
+    largest = np.concatenate([above, np.flatnonzero(values == least)[: count - len(above)]])
     return largest[np.lexsort((largest, -values[largest]))]
