@@ -183,6 +183,25 @@ def test_a_checkpoint_learns_texts_of_ones_own(checkpoint: Path, tmp_path: Path)
     assert np.abs(whole(learnt) - whole(load(checkpoint))).max() > 1e-4
 
 
+def test_what_the_settings_of_an_older_checkpoint_leave_out_has_its_default(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    for path in checkpoint.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    config = json.loads((checkpoint / "config.json").read_bytes())
+    config.pop("rope_parameters", None)
+    (tmp_path / "config.json").write_text(json.dumps(config | {"rope_theta": 10_000.0}))
+    said = whole(load(tmp_path))
+    older = {
+        name: value
+        for name, value in config.items()
+        if name not in {"resid_pdrop", "tie_word_embeddings"}
+    }
+    (tmp_path / "config.json").write_text(json.dumps(older))
+
+    assert whole(load(tmp_path)) == pytest.approx(said, abs=1e-5)
+
+
 def test_a_checkpoint_that_lacks_weights_is_refused(checkpoint: Path, tmp_path: Path) -> None:
     weights = load_file(checkpoint / "model.safetensors")
     del weights[next(name for name in weights if ".1.mlp." in name)]

@@ -20,11 +20,13 @@ class Family(NamedTuple):
         backbone: KerasHub's class.
         options: what such a backbone is made with.
         context_length: the name of the setting that says how many positions there are.
+        defaults: what older checkpoints leave out, and KerasHub wants to read.
     """
 
     backbone: Any
     options: Callable[[Config], dict[str, Any]]
     context_length: str
+    defaults: Callable[[Config], Config]
 
 
 def gpt2_options(config: Config) -> dict[str, Any]:
@@ -66,8 +68,19 @@ def llama_options(config: Config) -> dict[str, Any]:
 
 
 FAMILIES = {
-    "llama": Family(keras_hub.models.Llama3Backbone, llama_options, "max_position_embeddings"),
-    "gpt2": Family(keras_hub.models.GPT2Backbone, gpt2_options, "n_positions"),
+    "llama": Family(
+        keras_hub.models.Llama3Backbone,
+        llama_options,
+        "max_position_embeddings",
+        lambda config: {
+            "num_key_value_heads": config["num_attention_heads"],
+            "rope_theta": 10_000.0,
+            "tie_word_embeddings": False,
+        },
+    ),
+    "gpt2": Family(
+        keras_hub.models.GPT2Backbone, gpt2_options, "n_positions", lambda _: {"resid_pdrop": 0.1}
+    ),
 }
 
 

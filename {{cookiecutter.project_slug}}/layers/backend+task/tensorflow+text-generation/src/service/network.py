@@ -4,7 +4,9 @@ The starter's configuration stands in :data:`STARTER`.
 """
 
 import json
+import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -84,7 +86,8 @@ def from_checkpoint(folder: Path, parameters: Parameters, _label_count: int = 0)
     """
     family = family_of(parameters.network)
     options = family.options(parameters.network)
-    network = _model(family.backbone.from_preset(str(folder), **options), parameters)
+    with _completed(folder, family.defaults(parameters.network)) as preset:
+        network = _model(family.backbone.from_preset(str(preset), **options), parameters)
     head = _decoder(network).head
     if head is not None:
         head.kernel.assign(_tensor(folder, "lm_head.weight").T)
@@ -168,6 +171,19 @@ def _model(backbone: Backbone, parameters: Parameters) -> Network:
     }
     decoder = Decoder(backbone, has_own_head=has_own_head, name="decoder")
     return keras.Model(inputs, decoder(**inputs))
+
+
+@contextmanager
+def _completed(folder: Path, defaults: dict[str, Any]) -> Iterator[Path]:
+    """A folder like *folder*, whose ``config.json`` has *defaults* where it says nothing."""
+    config = json.loads((folder / "config.json").read_bytes())
+    with tempfile.TemporaryDirectory() as name:
+        completed = Path(name)
+        for path in folder.iterdir():
+            if path.name != "config.json":
+                (completed / path.name).symlink_to(path.resolve())
+        (completed / "config.json").write_text(json.dumps(defaults | config))
+        yield completed
 
 
 def _decoder(network: Network) -> Decoder:
