@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import samples
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from service import manifest as manifests
 from service import network, runtime
+from service.errors import OwnerError
 from service.lifecycle import candidate, engine
 from service.lifecycle.checkpoint import resolve
 from service.lifecycle.evaluate import evaluate
@@ -122,3 +124,18 @@ def test_a_checkpoint_learns_texts_of_ones_own(checkpoint: Path, tmp_path: Path)
     learnt = network.build(facts.parameters)
     engine.load(learnt, tmp_path / "candidate" / engine.WEIGHTS)
     assert any(not torch.equal(before[name], array) for name, array in learnt.state_dict().items())
+
+
+def test_a_checkpoint_that_lacks_a_weight_is_refused_by_its_name(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    weights = load_file(checkpoint / "model.safetensors")
+    name = next(name for name in sorted(weights) if ".1.mlp." in name)
+    del weights[name]
+    save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
+    for other in ("config.json", "tokenizer.json"):
+        (tmp_path / other).write_bytes((checkpoint / other).read_bytes())
+    parameters = from_checkpoint(resolve(str(tmp_path))).parameters
+
+    with pytest.raises(OwnerError, match=f"has no fitting {name}"):
+        network.from_checkpoint(tmp_path, parameters)

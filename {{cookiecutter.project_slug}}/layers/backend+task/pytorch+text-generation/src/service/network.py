@@ -138,12 +138,24 @@ def build(parameters: Parameters, _label_count: int = 0) -> Network:
 
 
 def from_checkpoint(folder: Path, parameters: Parameters, _label_count: int = 0) -> Network:
-    """A network with a checkpoint's weights."""
-    return Network(
-        AutoModelForCausalLM.from_pretrained(
-            folder, config=_config(parameters.network), dtype=torch.float32, use_safetensors=True
-        )
+    """A network with a checkpoint's weights.
+
+    Raises:
+        OwnerError: the checkpoint does not have what its configuration says.
+    """
+    loaded: Any = AutoModelForCausalLM.from_pretrained(
+        folder,
+        config=_config(parameters.network),
+        dtype=torch.float32,
+        use_safetensors=True,
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
     )
+    model, found = loaded
+    lacking = {*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])}
+    if lacking:
+        raise OwnerError(f'The base model in "{folder}" has no fitting {min(lacking)}.')
+    return Network(model)
 
 
 def train(
