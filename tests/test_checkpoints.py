@@ -11,7 +11,7 @@ import pytest
 from conftest import Bake
 from environments import locked
 from families import FAMILIES
-from matrix import AXES, COMBINATIONS, Combination
+from matrix import AXES
 from service import CACHE, clean_environ
 
 HERE = Path(__file__).parent
@@ -37,11 +37,11 @@ def test_a_network_begun_with_a_checkpoint_answers_as_transformers_does(
     backend: str,
     family: str,
     checkpoints: Path,
-    baked: Callable[[Combination], Path],
+    bake: Bake,
     backend_env: Callable[[str], Path],
 ) -> None:
     wanted = {"backend": backend, "task": family.partition("/")[0]}
-    repo = baked(next(each for each in COMBINATIONS if wanted.items() <= each.items()))
+    repo = bake(**wanted)
     python, folder = backend_env(backend) / "bin" / "python", checkpoints / family
     said = subprocess.check_output(
         [str(python), str(HERE / "probe_checkpoint.py"), str(folder)],

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from conftest import Bake
 from matrix import COMBINATIONS, Combination, name_of, without_ci
 from service import clean_environ
 
@@ -38,11 +39,11 @@ def answers_of(repo: Path, python: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("group", without_framework(), ids=lambda group: name_of(group[0]))
 def test_every_framework_gives_the_same_answers(
     group: list[Combination],
-    baked: Callable[[Combination], Path],
+    bake: Bake,
     backend_env: Callable[[str], Path],
 ) -> None:
     python = backend_env(group[0]["backend"]) / "bin" / "python"
-    first, *others = [answers_of(baked(each), python) for each in group]
+    first, *others = [answers_of(bake(**each), python) for each in group]
 
     assert others
     assert len(first) > 100
