@@ -5,25 +5,20 @@ gets its next token, so that a long prompt does not halt the others. Knows nothi
 machine-learning frameworks: a decoder runs the model.
 """
 
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from math import ceil
 
-from service.errors import NotReady, QueueFull
-from service.logs import log
+from service.executor import Executor
 from service.metrics import Metrics
 from service.rows import Decoder, Rows
 from service.sequences import Answer, Answers, Prompt
 
 
-class ContinuousBatcher:
+class ContinuousBatcher(Executor[Decoder, Answer]):
     """Continues the prompts of many requests side by side, begun in order of arrival.
 
     Args:
-        prepare: called once in the executor's thread; gives the decoder. What it raises ends the
-            executor and goes to *on_failure*.
+        prepare: as ``Executor`` says; gives the decoder.
         max_running: most sequences that run at a time.
         max_queued: most sequences that wait; more are refused.
         prefill_tokens: most tokens of prompts that are read between two tokens of the others.
@@ -41,39 +36,10 @@ class ContinuousBatcher:
         metrics: Metrics,
         on_failure: Callable[[Exception], None],
     ) -> None:
-        self._prepare = prepare
+        super().__init__(prepare, max_queued=max_queued, metrics=metrics, on_failure=on_failure)
         self._max_running = max_running
-        self._max_queued = max_queued
         self._prefill_tokens = prefill_tokens
-        self._metrics = metrics
-        self._on_failure = on_failure
-        self._queue: deque[Answer] = deque()
-        self._changed = threading.Condition()
         self._rows: Rows | None = None  # when the model is there
-        self._closed = False
-        self._thread = threading.Thread(target=self._work, name="executor", daemon=True)
-
-    def start(self) -> None:
-        """Start the executor's thread."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Finish what runs and what is queued, take no more, and end the thread."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    @property
-    def is_ready(self) -> bool:
-        """*prepare* has returned, and prompts are taken."""
-        return self._rows is not None and not self._closed
-
-    @property
-    def is_alive(self) -> bool:
-        """The thread runs."""
-        return self._thread.is_alive()
 
     @property
     def busy_seconds(self) -> float:
@@ -92,36 +58,17 @@ class ContinuousBatcher:
             QueueFull: not all of *prompts* find a place.
         """
         answers = Answers(prompts, deadline)
-        with self._changed:
-            if self._rows is None or self._closed:
-                raise NotReady("The model is not ready.", retry_after_seconds=1)
-            if len(self._queue) + len(prompts) > self._max_queued:
-                self._metrics.shed("queue_full", len(prompts))
-                rounds = len(self._queue) / self._max_running
-                raise QueueFull(
-                    f"{len(self._queue)} inputs wait for the model, and {len(prompts)} more would "
-                    f"be over the {self._max_queued} that may.",
-                    retry_after_seconds=max(1, ceil(rounds * self._rows.seconds_per_sequence)),
-                )
-            self._queue.extend(answers.each)
-            self._metrics.queued.set(len(self._queue))
-            self._changed.notify()
+        self._enqueue(answers.each)
         return answers
 
-    def _work(self) -> None:
-        try:
-            rows = Rows(self._prepare(), self._metrics.model)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the service cannot serve
-            self._on_failure(error)
-            return
-        self._rows = rows
-        try:
-            while self._wait_for_work(rows):
-                self._round(rows)
-        except Exception:  # noqa: BLE001  # a fault of ours; /livez says no from now on
-            log.exception("executor_ended")
-        finally:
-            self._closed = True
+    def _seconds_until_served(self) -> float:
+        seconds = self._rows.seconds_per_sequence if self._rows else 0.0
+        return len(self._queue) / self._max_running * seconds
+
+    def _run(self, prepared: Decoder) -> None:
+        self._rows = rows = Rows(prepared, self._metrics.model)
+        while self._wait_for_work(rows):
+            self._round(rows)
 
     def _round(self, rows: Rows) -> None:
         """Let sequences join and leave, and give each that runs one more token."""

@@ -4,16 +4,15 @@ Knows nothing of models or HTTP: *run* maps a list of inputs to a list of output
 fixed delay: a lone input runs at once, and batches form while the executor is busy.
 """
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from math import ceil
 from typing import Generic, TypeVar
 
-from service.errors import DeadlineExceeded, ModelFailed, NotReady, QueueFull
+from service.errors import DeadlineExceeded, ModelFailed
+from service.executor import Executor
 from service.logs import log
 from service.metrics import Metrics
 
@@ -34,12 +33,11 @@ class _Waiting(Generic[In, Out]):
     answer: "Future[Out]" = field(default_factory=Future)
 
 
-class MicroBatcher(Generic[In, Out]):
+class MicroBatcher(Executor[Run[In, Out], _Waiting[In, Out]], Generic[In, Out]):
     """Runs inputs of many requests in shared batches, in order of arrival.
 
     Args:
-        prepare: called once in the executor's thread; returns *run*. What it raises ends the
-            executor and goes to *on_failure*.
+        prepare: as ``Executor`` says; returns *run*.
         kind: inputs of one kind can share a batch, such as arrays of one shape.
         max_batch_size: most inputs in one run.
         max_queued: most inputs that wait; more are refused.
@@ -57,41 +55,11 @@ class MicroBatcher(Generic[In, Out]):
         metrics: Metrics,
         on_failure: Callable[[Exception], None],
     ) -> None:
-        self._prepare = prepare
+        super().__init__(prepare, max_queued=max_queued, metrics=metrics, on_failure=on_failure)
         self._kind = kind
         self._max_batch_size = max_batch_size
-        self._max_queued = max_queued
-        self._metrics = metrics
-        self._on_failure = on_failure
-        self._queue: deque[_Waiting[In, Out]] = deque()
-        self._changed = threading.Condition()
-        self._ready = False
-        self._closed = False
         self._running_since: float | None = None
         self._seconds_per_input = 0.0
-        self._thread = threading.Thread(target=self._work, name="executor", daemon=True)
-
-    def start(self) -> None:
-        """Start the executor's thread."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Run what is queued, take no more, and end the thread."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    @property
-    def is_ready(self) -> bool:
-        """*prepare* has returned, and inputs are taken."""
-        return self._ready and not self._closed
-
-    @property
-    def is_alive(self) -> bool:
-        """The thread runs."""
-        return self._thread.is_alive()
 
     @property
     def busy_seconds(self) -> float:
@@ -114,34 +82,16 @@ class MicroBatcher(Generic[In, Out]):
             QueueFull: not all of *values* find a place.
         """
         waiting = [_Waiting[In, Out](value, deadline) for value in values]
-        with self._changed:
-            if not self.is_ready:
-                raise NotReady("The model is not ready.", retry_after_seconds=1)
-            if len(self._queue) + len(waiting) > self._max_queued:
-                self._metrics.shed("queue_full", len(waiting))
-                raise QueueFull(
-                    f"{len(self._queue)} inputs wait for the model, and {len(waiting)} more would "
-                    f"be over the {self._max_queued} that may.",
-                    retry_after_seconds=self._seconds_until_served(),
-                )
-            self._queue.extend(waiting)
-            self._metrics.queued.set(len(self._queue))
-            self._changed.notify()
+        self._enqueue(waiting)
         return [each.answer for each in waiting]
 
-    def _seconds_until_served(self) -> int:
-        return max(1, ceil(len(self._queue) * self._seconds_per_input))
+    def _seconds_until_served(self) -> float:
+        return len(self._queue) * self._seconds_per_input
 
-    def _work(self) -> None:
-        try:
-            run = self._prepare()
-        except Exception as error:  # noqa: BLE001  # whatever it is, the service cannot serve
-            self._on_failure(error)
-            return
-        self._ready = True
+    def _run(self, prepared: Run[In, Out]) -> None:
         while batch := self._next_batch():
             self._running_since = time.monotonic()
-            self._answer(run, batch)
+            self._answer(prepared, batch)
             self._learn(time.monotonic() - self._running_since, len(batch))
             self._running_since = None
 

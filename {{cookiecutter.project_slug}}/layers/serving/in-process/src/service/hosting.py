@@ -1,34 +1,13 @@
 """What is the same for every model in this process: it is found, started, watched and drained."""
 
-from typing import Protocol
+from typing import Any
 
 from service import manifest as manifests
+from service.executor import Executor
 from service.logs import log
 from service.manifest import ModelVersion
 from service.metrics import Metrics
 from service.settings import Settings
-
-
-class Executor(Protocol):
-    """Runs the model in a thread of its own."""
-
-    @property
-    def is_ready(self) -> bool:
-        """The model is loaded, and work is taken."""
-
-    @property
-    def is_alive(self) -> bool:
-        """The thread runs."""
-
-    @property
-    def busy_seconds(self) -> float:
-        """How long the present run has taken so far; 0 when idle."""
-
-    def start(self) -> None:
-        """Start the thread, which loads the model first."""
-
-    def close(self) -> None:
-        """Finish what was taken, take no more, and end the thread."""
 
 
 class HostedModel:
@@ -42,7 +21,7 @@ class HostedModel:
         OwnerError: there is no such version.
     """
 
-    executor: Executor
+    executor: Executor[Any, Any]
     """Set by the class that knows what it runs."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
