@@ -27,7 +27,7 @@ test: $(INSTALLED) ## run all tests; what needs Docker or npm says so where ther
 test-all: export ALL_COMBINATIONS = 1
 test-all: test ## run them for every combination, not for as few as have every pair of answers
 
-test-fast: $(INSTALLED) ## run the tests that need no machine-learning framework: under two minutes
+test-fast: $(INSTALLED) ## run the tests that need no machine-learning framework: minutes
 	$(PYTEST) tests/test_render.py tests/test_layers.py tests/test_answers.py tests/test_locks.py
 
 lint: $(INSTALLED) ## format, lint and types of the template's own Python

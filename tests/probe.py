@@ -15,7 +15,8 @@ from typing import Any
 
 import httpx
 import samples
-from fakes import fake_model, write_fake_version
+from fake_version import write_fake_version
+from fakes import fake_model
 from service.metrics import Metrics
 from service.pipeline import Pipeline
 from service.settings import Settings
@@ -55,7 +56,7 @@ def main() -> None:
     write_fake_version(folder / "default")
     settings = Settings(model_dir=folder / "default", _env_file=None, log_level="error")
     metrics = Metrics()
-    pipeline = Pipeline(settings, metrics, sys.exit, load=fake_model())
+    pipeline = Pipeline(settings, metrics, sys.exit, fake_model())
     pipeline.start()
     while not pipeline.is_ready:
         time.sleep(0.01)

@@ -12,6 +12,7 @@ import pytest
 
 from conftest import Bake
 from matrix import ROWS, Combination, name_of, one_per
+from model_server import model_server
 from service import CACHE, clean_environ, running
 
 pytestmark = pytest.mark.generated
@@ -83,7 +84,10 @@ def test_the_starter_model_is_made_and_served_and_answers_every_example(
     expected = json.loads((repo / "examples" / "expected.json").read_text(encoding="utf-8"))
 
     make(repo, "verify", *installed(answers))
-    with running(repo, clean_environ(), tmp_path / "log", installed(answers)) as service:
+    with (
+        model_server(repo, answers, installed(answers), tmp_path) as told,
+        running(repo, clean_environ() | told, tmp_path / "log", installed(answers)) as service,
+    ):
         service.wait_until_ready()
         smoke = make(repo, "smoke", f"URL={service.url}", f"PYTHON={sys.executable}")
         for route, questions in expected.items():

@@ -9,7 +9,8 @@ from wsgiref.types import WSGIApplication
 
 import httpx
 import pytest
-from fakes import FakeModel, fake_model, write_fake_version
+from fake_version import write_fake_version
+from fakes import FakeModel, fake_model
 
 from service.metrics import Metrics
 from service.pipeline import Pipeline
@@ -56,7 +57,7 @@ def make_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ma
         metrics = Metrics()
         model = fake_model()
         failures: list[Exception] = []
-        pipeline = Pipeline(chosen, metrics, failures.append, load=load or model)
+        pipeline = Pipeline(chosen, metrics, failures.append, load or model)
         pipeline.start()
         app = create_app(pipeline, chosen, metrics)
         client = httpx.Client(

@@ -3,12 +3,13 @@
 import contextlib
 import http.client
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,29 +53,30 @@ Start = Callable[..., Process]
 
 
 @contextlib.contextmanager
-def starting(model_dir: Path, folder: Path) -> Iterator[Start]:
+def starting(model_dir: Path, folder: Path, environment: Mapping[str, str]) -> Iterator[Start]:
     """A function that starts a service with other settings than the defaults.
 
     Args:
         model_dir: the model's.
         folder: where the services run; it has no ``.env``.
+        environment: what they are told besides.
     """
     started: list[Process] = []
 
     def start(**settings: str) -> Process:
         port = free_port()
-        environment = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT / "src"),
-            "MODEL_DIR": str(model_dir),
-            "PORT": str(port),
-            "LOG_LEVEL": "warning",
-            **settings,
-        }
         process = subprocess.Popen(
             [sys.executable, "-m", "service"],
             cwd=folder,
-            env=environment,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT / "src"),
+                "MODEL_DIR": str(model_dir),
+                "PORT": str(port),
+                "LOG_LEVEL": "warning",
+                **environment,
+                **settings,
+            },
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -92,9 +94,14 @@ def starting(model_dir: Path, folder: Path) -> Iterator[Start]:
             each.process.communicate()
 
 
-def free_port() -> int:
-    """A port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_port(count: int = 1) -> int:
+    """A port on which nobody listens, the first of *count* side by side.
+
+    Below those that systems give to clients, one of which might take it before it is listened on.
+    """
+    while True:
+        first = random.randrange(10_000, 30_000)  # noqa: S311  # no secret
+        with contextlib.suppress(OSError), contextlib.ExitStack() as held:
+            for port in range(first, first + count):
+                held.enter_context(socket.create_server(("127.0.0.1", port)))
+            return first

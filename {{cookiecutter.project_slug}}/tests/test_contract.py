@@ -1,15 +1,12 @@
 """The HTTP contract around the model: every route, probes, limits, errors, from outside."""
 
 import re
-import threading
 import time
-from typing import Any
 
-import fakes
 import httpx
 import pytest
 import samples
-from asking import ask, assert_problem, in_background, path_of, sample, wait_for
+from asking import ask, assert_problem, path_of, sample
 from conftest import MakeService, Service
 from openapi_spec_validator import validate
 
@@ -66,26 +63,6 @@ def test_a_request_id_is_kept_or_given(service: Service) -> None:
     assert re.fullmatch("[0-9a-f]{32}", replaced.headers["x-request-id"])
 
 
-def test_it_is_live_before_it_is_ready(make_service: MakeService) -> None:
-    may_load = threading.Event()
-    service = make_service()
-    service.pipeline.close()
-
-    def load(*args: Any, **options: Any) -> object:
-        may_load.wait(10)
-        return service.model(*args, **options)
-
-    loading = make_service(load=load)
-    assert loading.client.get("/livez").json() == {"status": "live"}
-    not_ready = loading.client.get("/readyz")
-    assert_problem(not_ready, 503, "not_ready")
-    assert int(not_ready.headers["retry-after"]) >= 1
-    assert_problem(ask(loading), 503, "not_ready")
-    may_load.set()
-    loading.wait_until_ready()
-    assert ask(loading).status_code == httpx.codes.OK
-
-
 def test_a_draining_service_is_not_ready_but_answers_and_closes(service: Service) -> None:
     service.pipeline.drain()
 
@@ -93,16 +70,6 @@ def test_a_draining_service_is_not_ready_but_answers_and_closes(service: Service
     answered = ask(service)
     assert answered.status_code == httpx.codes.OK
     assert answered.headers["connection"] == "close"
-
-
-def test_a_model_that_does_not_come_back_makes_it_not_live(make_service: MakeService) -> None:
-    service = make_service(stuck_seconds=0.05, request_timeout_seconds=0.1)
-    service.wait_until_ready()
-    service.model.gate.clear()
-
-    assert_problem(ask(service), 504, "deadline_exceeded")
-    assert_problem(service.client.get("/livez"), 503, "stuck")
-    service.model.gate.set()
 
 
 def test_a_caller_may_ask_for_less_time(service: Service) -> None:
@@ -122,25 +89,6 @@ def test_a_timeout_that_is_none_is_refused(service: Service, timeout: str) -> No
     assert_problem(response, 422, "invalid_input", "X-Request-Timeout")
 
 
-def test_a_full_queue_is_refused_with_a_time_to_come_back(make_service: MakeService) -> None:
-    service = make_service(**fakes.ONE_AT_A_TIME)
-    service.wait_until_ready()
-    service.model.gate.clear()
-    running = in_background(service)
-    assert service.model.entered.wait(5)
-    queued = in_background(service)
-    wait_for(lambda: sample(service, "service_queued_inputs") == 1)
-
-    refused = ask(service)
-
-    assert_problem(refused, 503, "queue_full")
-    assert int(refused.headers["retry-after"]) >= 1
-    service.model.gate.set()
-    for thread in (running, queued):
-        thread.join(5)
-    assert sample(service, "service_shed_inputs_total", reason="queue_full") == 1
-
-
 def test_a_fault_of_ours_tells_nothing_of_our_insides(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,19 +101,6 @@ def test_a_fault_of_ours_tells_nothing_of_our_insides(
 
     assert_problem(response, 500, "unexpected")
     assert "secret" not in response.text
-
-
-def test_a_model_that_cannot_be_loaded_is_told_to_whoever_runs_the_service(
-    make_service: MakeService,
-) -> None:
-    def load(*_args: Any, **_options: Any) -> object:
-        raise RuntimeError("no such network")
-
-    service = make_service(load=load)
-    wait_for(lambda: bool(service.failures))
-
-    assert str(service.failures[0]) == "no such network"
-    assert_problem(service.client.get("/livez"), 503, "stuck")
 
 
 def test_figures_are_there_for_prometheus(service: Service) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import write_fake_version
+from fake_version import write_fake_version
 
 from service import manifest as manifests
 from service.errors import OwnerError

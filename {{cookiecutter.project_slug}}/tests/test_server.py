@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import samples
+from backing import SETTINGS_OF_THE_MODEL, backed
 from processes import HEADERS, Process, Start, starting
 from trained import make_model
 
@@ -23,10 +24,18 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_model(tmp_path_factory.mktemp("server"))
 
 
+@pytest.fixture(scope="module")
+def environment(
+    model_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
+    with backed(model_dir, tmp_path_factory.mktemp("backing")) as environment:
+        yield environment
+
+
 @pytest.fixture
-def start(model_dir: Path, tmp_path: Path) -> Iterator[Start]:
+def start(model_dir: Path, environment: dict[str, str], tmp_path: Path) -> Iterator[Start]:
     """A function that starts a service with other settings than the defaults."""
-    with starting(model_dir, tmp_path) as begin:
+    with starting(model_dir, tmp_path, environment) as begin:
         yield begin
 
 
@@ -165,7 +174,7 @@ def test_a_serving_process_that_dies_ends_the_service_with_an_error(running: Pro
     assert running.process.wait(10) == 1
 
 
-@pytest.mark.parametrize("name", ["MODEL_DIR", "MODEL_VERSION", "MODEL_FORMAT"])
+@pytest.mark.parametrize("name", SETTINGS_OF_THE_MODEL)
 def test_a_service_that_has_no_model_ends_with_a_sentence(start: Start, name: str) -> None:
     running = start(**{name: "9"})
 

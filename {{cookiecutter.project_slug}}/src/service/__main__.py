@@ -5,7 +5,7 @@ import sys
 from service.errors import OwnerError
 from service.logs import configure_logs, log
 from service.settings import read_settings
-from service.threads import available_cpus, limit_threads
+from service.threads import limit_threads
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def serve() -> None:
     """
     settings = read_settings()
     configure_logs(settings.log_level, settings.log_format)
-    limit_threads(settings.model_threads or available_cpus())
+    limit_threads(settings.numeric_threads)
     # Only now: a numeric library reads its limit when it is imported.
     from service.server import Server, check_address  # noqa: PLC0415
 

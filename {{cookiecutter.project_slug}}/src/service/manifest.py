@@ -19,6 +19,8 @@ Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 """Named arrays: of one input without, of a batch with a leading batch axis."""
 
 MANIFEST = "manifest.json"
+CURRENT = "current"
+"""File beside the versions: the number of the one that is to answer."""
 GOLDEN = "golden.npz"
 
 
@@ -146,8 +148,40 @@ def versions(model_dir: Path) -> list[int]:
     )
 
 
+def chosen_version(model_dir: Path) -> int | None:
+    """The version that :func:`choose` chose in *model_dir*; ``None`` when none was.
+
+    Raises:
+        OwnerError: the choice is no version's number.
+    """
+    path = model_dir / CURRENT
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
+    if not (text.isascii() and text.isdigit()):
+        raise OwnerError(
+            f'"{path}" says {text[:100]!r}, where the number of a version is accepted. Run '
+            f'"make use VERSION=N", or remove the file to serve the newest.'
+        )
+    return int(text)
+
+
+def choose(model_dir: Path, version: int) -> None:
+    """Let services that read *model_dir* answer with *version* from now on.
+
+    Raises:
+        OwnerError: there is no such version.
+    """
+    find_version(model_dir, version)
+    path = model_dir / CURRENT
+    written = path.with_name(f".{CURRENT}-{version}")
+    written.write_text(f"{version}\n", encoding="utf-8")
+    written.replace(path)  # at once: a service that reads meanwhile finds the one or the other
+
+
 def find_version(model_dir: Path, version: int | None) -> Path:
-    """The folder of *version*, or of the newest when it is ``None``.
+    """The folder of *version*; when it is ``None``, of the chosen one, or of the newest.
 
     Raises:
         OwnerError: there is no such version.
@@ -158,12 +192,14 @@ def find_version(model_dir: Path, version: int | None) -> Path:
             f'MODEL_DIR is "{model_dir}", which has no model version. Run "make model", or set '
             f'MODEL_DIR to a folder that "make model" wrote.'
         )
-    if version is not None and version not in found:
+    wanted = version or chosen_version(model_dir) or found[-1]
+    if wanted not in found:
         listed = ", ".join(map(str, found))
+        said_by = "MODEL_VERSION is" if version else f'"{model_dir / CURRENT}" says'
         raise OwnerError(
-            f'MODEL_VERSION is {version}, which "{model_dir}" does not have. It has: {listed}.'
+            f'{said_by} {wanted}, which "{model_dir}" does not have. It has: {listed}.'
         )
-    return model_dir / str(found[-1] if version is None else version)
+    return model_dir / str(wanted)
 
 
 def read(folder: Path) -> Manifest:

@@ -15,7 +15,8 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from service.model_metrics import SECONDS, ModelMetrics
+from service.buckets import SECONDS
+from service.model_metrics import ModelMetrics
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -45,23 +46,6 @@ class Metrics:
         self.in_flight = Gauge(
             "service_requests_in_flight", "Requests under way.", registry=self.registry
         )
-        self.queued = Gauge(
-            "service_queued_inputs", "Inputs that wait for the model.", registry=self.registry
-        )
-        self.wait_seconds = Histogram(
-            "service_queue_wait_seconds",
-            "Time that an input waited for the model.",
-            buckets=SECONDS,
-            registry=self.registry,
-        )
-        self._shed = Counter(
-            "service_shed_inputs",
-            "Inputs refused or dropped before the model saw them.",
-            ["reason"],
-            registry=self.registry,
-        )
-        for reason in ("queue_full", "deadline", "cancelled"):
-            self._shed.labels(reason)
         self.ready = Gauge("service_ready", "1 when /readyz says yes.", registry=self.registry)
         self.model_info = Gauge(
             "service_model_info",
@@ -70,10 +54,6 @@ class Metrics:
             registry=self.registry,
         )
         self.model = ModelMetrics(self.registry)
-
-    def shed(self, reason: str, inputs: int = 1) -> None:
-        """Count *inputs* that the model never saw."""
-        self._shed.labels(reason).inc(inputs)
 
     def render(self) -> bytes:
         """The figures in Prometheus' text format."""

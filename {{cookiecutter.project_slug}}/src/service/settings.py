@@ -3,6 +3,7 @@
 Every setting stands in ``.env.example`` and in the README's table; a test holds them together.
 """
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationError
@@ -26,6 +27,10 @@ class Settings(TaskSettings, ServingSettings, BaseSettings):
         protected_namespaces=(),
     )
 
+    model_dir: Path = Path("models/default")
+    """Folder with one folder per version."""
+    model_version: int | None = Field(default=None, ge=1)
+    """When ``None``, the one that ``make use`` chose, or the newest."""
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
     http_threads: int = Field(default=HTTP_THREADS, ge=1)

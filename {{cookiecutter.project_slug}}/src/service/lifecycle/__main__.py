@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from service.errors import OwnerError
 from service.lifecycle.source import Source
-from service.manifest import find_version
+from service.manifest import choose, find_version
 from service.threads import available_cpus, limit_threads
 
 
@@ -78,10 +78,15 @@ def _verify(options: argparse.Namespace) -> None:
     _say(f'{table(verify(folder))}\nVerified: "{folder}".')
 
 
+def _use(options: argparse.Namespace) -> None:
+    choose(options.model_dir, options.version)
+    _say(f'Services of "{options.model_dir}" answer with version {options.version} from now on.')
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m service.lifecycle",
-        description="From data to a model version: train, evaluate, export, verify.",
+        description="From data to a model version: train, evaluate, export, verify, use.",
     )
     parser.add_argument(
         "--traceback", action="store_true", help="show where in the code an error arose"
@@ -141,6 +146,12 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument(
         "--version", type=_at_least_one, metavar="N", help="in --model-dir (default: the newest)"
     )
+
+    use = commands.add_parser(
+        "use", parents=[model_dir], help="let a version answer, in services that run too"
+    )
+    use.set_defaults(run=_use)
+    use.add_argument("version", type=_at_least_one, metavar="VERSION", help="one that is there")
     return parser
 
 

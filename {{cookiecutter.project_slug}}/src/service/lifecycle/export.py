@@ -37,7 +37,7 @@ def export(folder: Path, model_dir: Path) -> tuple[Path, list[Check]]:
         artefacts = []
         for format_name, (path, save) in EXPORTERS.items():
             try:
-                save(model, signature, staging / path)
+                save(model, facts.parameters, signature, staging / path)
             except Exception as error:  # exporters raise whatever their libraries do
                 raise OwnerError(
                     f'The export to "{format_name}" failed, and no version was written. '

@@ -53,6 +53,7 @@ def readyz(context: Context) -> Reply:
 
 def metrics(context: Context) -> Reply:
     """The figures for Prometheus."""
+    context.metrics.ready.set(context.pipeline.is_ready)
     return Reply(context.metrics.render(), CONTENT_TYPE)
 
 

@@ -8,6 +8,7 @@ from openapi_pydantic.util import PydanticSchema
 from pydantic import BaseModel
 
 from service.web.problems import MEDIA_TYPE, Problem
+from service.web.serving_problems import MODEL_PROBLEMS
 
 
 class Health(BaseModel):
@@ -103,7 +104,8 @@ def problems(model: type[Problem] = Problem) -> dict[str, Response]:
         "413": problem("The body is too large.", model=model),
         "415": problem("The Content-Type or Content-Encoding is not accepted.", model=model),
         "422": problem("A field is missing or not accepted; `errors` names it.", model=model),
-        "500": problem("The model failed on this input.", model=model),
-        "503": problem("Not ready, or too many wait.", retry_after=True, model=model),
-        "504": problem("No answer in time.", model=model),
+        **{
+            status: problem(meaning, retry_after=status == "503", model=model)
+            for status, meaning in MODEL_PROBLEMS.items()
+        },
     }

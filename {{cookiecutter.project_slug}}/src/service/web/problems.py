@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from service import errors
 from service.errors import CallerError
 from service.web.protocol_errors import error_member
+from service.web.serving_problems import SERVING_STATUS
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -23,9 +24,8 @@ _STATUS: dict[type[CallerError], HTTPStatus] = {
     errors.Unexpected: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.ModelFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.Stuck: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.QueueFull: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
+    **SERVING_STATUS,
 }
 
 

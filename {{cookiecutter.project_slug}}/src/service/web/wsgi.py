@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 from service.errors import OwnerError
 from service.logs import configure_logs, log
 from service.metrics import Metrics
-from service.pipeline import Pipeline
 from service.settings import read_settings
-from service.web.app import create_app
 from service.web.drain import DRAIN_SIGNAL
+from service.web.versions import Versions
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -28,18 +27,18 @@ def application() -> "WSGIApplication":
         settings = read_settings()
         configure_logs(settings.log_level, settings.log_format)
         metrics = Metrics()
-        pipeline = Pipeline(settings, metrics, on_failure=_stop)
+        versions = Versions(settings, metrics, on_failure=_stop)
     except OwnerError as error:
         log.critical("cannot_start", reason=str(error))
         raise SystemExit(1) from None
-    pipeline.start()
+    versions.start()
     if threading.current_thread() is threading.main_thread():
-        signal.signal(DRAIN_SIGNAL, lambda *_: pipeline.drain())
+        signal.signal(DRAIN_SIGNAL, lambda *_: versions.drain())
         # Ctrl-C then reaches the parent alone, which stops this process. Two signals at once can be
         # lost: Python's main thread is woken by one and may sleep through the other.
         os.setpgrp()
         threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
-    return create_app(pipeline, settings, metrics)
+    return versions
 
 
 def _follow(parent: int) -> None:

@@ -11,7 +11,8 @@ from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from wsgiref.types import WSGIApplication
 
-from fakes import slow_model, write_fake_version
+from fake_version import write_fake_version
+from fakes import slow_model
 from processes import ROOT, Process, free_port
 
 from service.metrics import Metrics
@@ -79,6 +80,6 @@ def application() -> WSGIApplication:
     """The application with a fake model that is slow, for a server in a process of its own."""
     settings = read_settings()
     metrics = Metrics()
-    pipeline = Pipeline(settings, metrics, lambda error: sys.exit(str(error)), load=slow_model())
+    pipeline = Pipeline(settings, metrics, lambda error: sys.exit(str(error)), slow_model())
     pipeline.start()
     return create_app(pipeline, settings, metrics)

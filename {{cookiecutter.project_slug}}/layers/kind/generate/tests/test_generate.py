@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 import samples
-from asking import ask, assert_problem, in_background, sample, wait_for
+from asking import ask, assert_problem, sample, wait_for
 from conftest import MakeService, Service
 from fakes import slow_model
 from hypothesis import HealthCheck, given
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from streams import ask_for_stream, events_of, open_stream
 
-from service import pipeline
+from service import texts
 
 JSON = {"Content-Type": "application/json"}
 PROMPT_TOKENS = len(samples.VALUE)
@@ -182,24 +182,10 @@ def test_what_can_be_refused_is_refused_before_a_stream_begins(
     assert_problem(post(service, stream=True, **fields), 422, "invalid_input", next(iter(fields)))
 
 
-def test_a_full_queue_is_refused_before_a_stream_begins(make_service: MakeService) -> None:
-    service = make_service(max_running_sequences=1, max_queued_inputs=1)
-    service.wait_until_ready()
-    service.model.gate.clear()
-    streams = [open_stream(service, samples.ROUTE, samples.BODY)]
-    assert service.model.entered.wait(5)
-    streams.append(open_stream(service, samples.ROUTE, samples.BODY))
-
-    assert_problem(post(service, stream=True), 503, "queue_full")
-    service.model.gate.set()
-    for stream in streams:
-        assert events_of(stream.chunks)[-1][1]["finish_reason"] == "stop"
-
-
 def test_a_reader_is_told_that_the_stream_is_alive_when_nothing_comes(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "PATIENCE_SECONDS", 0.02)
+    monkeypatch.setattr(texts, "PATIENCE_SECONDS", 0.02)
     service.model.gate.clear()
     stream = open_stream(service, samples.ROUTE, samples.BODY)
 
@@ -211,7 +197,7 @@ def test_a_reader_is_told_that_the_stream_is_alive_when_nothing_comes(
 def test_a_reader_is_told_so_too_when_all_that_comes_is_held_back(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(texts, "PATIENCE_SECONDS", 0.0)
     body = {"text": samples.FOREVER, "stop": "a" * 200 + "b", "max_new_tokens": 100}
 
     events = ask_for_stream(service, samples.ROUTE, body)
@@ -281,26 +267,6 @@ def test_a_reader_that_leaves_frees_its_place_at_once(
     labels = {"method": "POST", "route": samples.ROUTE, "status": "200"}
     assert sample(service, "service_requests_total", **labels) == 1
     assert next(stream.chunks, None) is None
-
-
-def test_a_poisoned_text_fails_alone(service: Service) -> None:
-    service.model.gate.clear()
-    answers: dict[str, httpx.Response] = {}
-    first = in_background(service)  # occupies the model while the others wait
-    assert service.model.entered.wait(5)
-    others = [
-        in_background(service, {"text": text}, answers, text)
-        for text in (samples.VALUE, samples.POISON, samples.NOT_A_NUMBER)
-    ]
-    wait_for(lambda: sample(service, "service_queued_inputs") == 3)
-    service.model.gate.set()
-    for thread in (first, *others):
-        thread.join(5)
-
-    assert answers[samples.VALUE].json()["generated_text"] == samples.ANSWER
-    for text in (samples.POISON, samples.NOT_A_NUMBER):
-        assert_problem(answers[text], 500, "model_failed")
-        assert "poisoned" not in answers[text].text
 
 
 def test_many_readers_get_their_own_texts(service: Service) -> None:

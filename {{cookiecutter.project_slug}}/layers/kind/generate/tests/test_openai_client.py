@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import fakes
 import httpx
 import openai
 import pytest
 import samples
 from asking import sample, wait_for
 from conftest import MakeService, Service
-from fakes import slow_model
 from openai import OpenAI
 from openai.types.chat import ChatCompletionMessageParam
 from serving import served, served_by_granian
@@ -103,7 +103,7 @@ def test_the_clients_own_way_to_gather_a_stream(client: OpenAI) -> None:
 
 
 def test_a_stream_that_is_closed_early_frees_its_place(make_service: MakeService) -> None:
-    service = make_service(load=slow_model())
+    service = make_service(load=fakes.slow_model())
     service.wait_until_ready()
     with (
         served(service.app) as url,
@@ -153,7 +153,7 @@ def test_what_goes_wrong_here_raises_the_clients_exceptions(client: OpenAI) -> N
 
 
 def test_a_full_service_is_tried_again_and_raises_then(make_service: MakeService) -> None:
-    service = make_service(max_running_sequences=1, max_queued_inputs=1)
+    service = make_service(**fakes.ONE_AT_A_TIME)
     service.wait_until_ready()
     with served(service.app) as url, connect(url) as client:
         with pytest.raises(openai.InternalServerError) as full:
@@ -163,7 +163,8 @@ def test_a_full_service_is_tried_again_and_raises_then(make_service: MakeService
         with pytest.raises(openai.InternalServerError):
             client.with_options(max_retries=1).completions.create(model=MODEL, prompt="Hi", n=2)
 
-    assert sample(service, "service_shed_inputs_total", reason="queue_full") == 6
+    labels = {"method": "POST", "route": "/v1/completions", "status": "503"}
+    assert sample(service, "service_requests_total", **labels) == 3
 
 
 def test_a_reader_that_leaves_is_noticed_by_the_server_that_production_has(tmp_path: Path) -> None:

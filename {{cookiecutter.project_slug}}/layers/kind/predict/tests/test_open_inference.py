@@ -6,31 +6,18 @@ from typing import Any
 import httpx
 import pytest
 import samples
-from asking import ask, assert_problem, in_background, sample, wait_for
+from asking import ask
 from conftest import MakeService, Service
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from tensors import DATATYPES, in_bytes, in_json
+from tensors import DATATYPES, INFER, MODEL, assert_refused, in_bytes, in_json, prepared
 
 from service.errors import BadValue
 from service.manifest import Arrays
 
-MODEL = "/v2/models/default"
 VERSION = f"{MODEL}/versions/1"
-INFER = f"{MODEL}/infer"
-
-
-def prepared(service: Service, value: str = samples.VALUE) -> Arrays:
-    """The arrays that the task makes of *value*."""
-    return service.pipeline.task.preprocess(value).arrays
-
-
-def assert_refused(response: httpx.Response, status: int, code: str, field: str = "") -> None:
-    """Fail unless *response* is the problem *code*, and an error of the protocol too."""
-    assert_problem(response, status, code, field)
-    assert response.json()["error"] == response.json()["detail"]
 
 
 def test_the_server_says_what_it_is(service: Service) -> None:
@@ -81,18 +68,6 @@ def test_a_draining_service_is_not_ready(service: Service, path: str) -> None:
     assert_refused(service.client.get(path), 503, "not_ready")
 
 
-def test_a_model_that_does_not_come_back_makes_it_not_live(make_service: MakeService) -> None:
-    service = make_service(stuck_seconds=0.05)
-    service.wait_until_ready()
-    service.model.gate.clear()
-
-    refused = ask(service, in_json(prepared(service)), INFER, headers={"X-Request-Timeout": "0.1"})
-
-    assert_refused(refused, 504, "deadline_exceeded")
-    assert_refused(service.client.get("/v2/health/live"), 503, "stuck")
-    service.model.gate.set()
-
-
 @pytest.mark.parametrize("path", [MODEL, VERSION])
 def test_tensors_are_answered_with_the_models_own(service: Service, path: str) -> None:
     arrays = prepared(service)
@@ -122,42 +97,6 @@ def test_tensors_in_bytes_are_answered_in_bytes(service: Service) -> None:
     assert response.content[json_bytes:] == b"".join(each.tobytes() for each in expected.values())
     outputs = json.loads(response.content[:json_bytes])["outputs"]
     assert [each["name"] for each in outputs] == list(expected)
-
-
-def test_a_batch_shares_a_run_of_the_model(service: Service) -> None:
-    ask(service, in_json(*[prepared(service)] * 3), INFER)
-
-    assert sample(service, "service_batch_size_sum") == 3
-    assert sample(service, "service_batch_size_count") == 1
-
-
-def test_a_poisoned_input_fails_its_own_request_alone(service: Service) -> None:
-    good, poison = prepared(service), prepared(service, samples.POISON_VALUE)
-    service.model.gate.clear()
-    first = in_background(service)  # occupies the model while the others wait
-    assert service.model.entered.wait(5)
-    answers: dict[str, httpx.Response] = {}
-    others = [
-        in_background(service, in_json(arrays), answers, name, INFER)
-        for name, arrays in [("good", good), ("poison", poison)]
-    ]
-    wait_for(lambda: sample(service, "service_queued_inputs") == 2)
-    service.model.gate.set()
-    for thread in (first, *others):
-        thread.join(5)
-
-    assert answers["good"].status_code == httpx.codes.OK
-    assert_refused(answers["poison"], 500, "model_failed")
-
-
-def test_a_full_queue_is_refused_with_a_time_to_come_back(make_service: MakeService) -> None:
-    service = make_service(max_queued_inputs=2)
-    service.wait_until_ready()
-
-    refused = ask(service, in_json(*[prepared(service)] * 3), INFER)
-
-    assert_refused(refused, 503, "queue_full")
-    assert int(refused.headers["retry-after"]) >= 1
 
 
 def test_a_batch_has_no_more_inputs_than_a_request_may(make_service: MakeService) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import samples
+from backing import backed
 from processes import Process, starting
 from trained import make_model
 from tritonclient.http import (
@@ -33,7 +34,11 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def running(model_dir: Path) -> Iterator[Process]:
     """A service that is ready."""
-    with starting(model_dir, model_dir.parent) as start:
+    folder = model_dir.parent
+    with (
+        backed(model_dir, folder) as environment,
+        starting(model_dir, folder, environment) as start,
+    ):
         running = start()
         running.wait_until_ready()
         yield running

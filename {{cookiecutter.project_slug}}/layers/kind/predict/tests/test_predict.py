@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 import samples
-from asking import ask, assert_problem, in_background, sample, wait_for
+from asking import assert_problem
 from conftest import MakeService, Service
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -181,32 +181,6 @@ def test_no_body_makes_a_500(service: Service, content_type: str, body: bytes) -
     response = service.client.post("/predict", content=body, headers={"Content-Type": content_type})
 
     assert response.status_code < httpx.codes.INTERNAL_SERVER_ERROR, response.text
-
-
-def test_a_poisoned_input_fails_alone(service: Service) -> None:
-    service.model.gate.clear()
-    answers: dict[str, httpx.Response] = {}
-    first = in_background(service, ONE)  # occupies the model while the others wait
-    assert service.model.entered.wait(5)
-    others = [
-        in_background(service, {INPUT_FIELD: value}, answers, name)
-        for name, value in [("good", samples.VALUE), ("poison", samples.POISON_VALUE)]
-    ]
-    wait_for(lambda: sample(service, "service_queued_inputs") == 2)
-    service.model.gate.set()
-    for thread in (first, *others):
-        thread.join(5)
-
-    assert answers["good"].json()["prediction"] == samples.ANSWER
-    assert_problem(answers["poison"], 500, "model_failed")
-    assert "poisoned" not in answers["poison"].text
-
-
-def test_the_inputs_of_a_request_share_a_batch(service: Service) -> None:
-    ask(service, MANY)
-
-    assert sample(service, "service_batch_size_sum") == 2
-    assert sample(service, "service_batch_size_count") == 1
 
 
 def test_answers_are_as_described(service: Service) -> None:

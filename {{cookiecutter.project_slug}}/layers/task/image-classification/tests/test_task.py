@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import samples
-from fakes import write_fake_version
+from fake_version import write_fake_version
 from PIL import Image
 
 from service import manifest as manifests

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import samples
-from fakes import write_fake_version
+from fake_version import write_fake_version
 from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 

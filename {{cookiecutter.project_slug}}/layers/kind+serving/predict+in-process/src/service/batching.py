@@ -104,7 +104,7 @@ class MicroBatcher(Executor[Run[In, Out], _Waiting[In, Out]], Generic[In, Out]):
                 if not self._queue:
                     return []
                 batch = self._take()
-                self._metrics.queued.set(len(self._queue))
+                self._metrics.model.queued.set(len(self._queue))
                 if batch:
                     return batch
 
@@ -120,17 +120,17 @@ class MicroBatcher(Executor[Run[In, Out], _Waiting[In, Out]], Generic[In, Out]):
                 left.append(each)
                 continue
             if not each.answer.set_running_or_notify_cancel():
-                self._metrics.shed("cancelled")
+                self._metrics.model.shed("cancelled")
                 continue
             if each.deadline <= now:
-                self._metrics.shed("deadline")
+                self._metrics.model.shed("deadline")
                 each.answer.set_exception(
                     DeadlineExceeded("The request waited for the model until its deadline.")
                 )
                 continue
             kind = self._kind(each.value)
             batch.append(each)
-            self._metrics.wait_seconds.observe(now - each.since)
+            self._metrics.model.wait_seconds.observe(now - each.since)
         self._queue.extendleft(reversed(left))
         return batch
 

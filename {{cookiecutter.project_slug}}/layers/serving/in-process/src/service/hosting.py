@@ -38,7 +38,6 @@ class HostedModel:
     def drain(self) -> None:
         """Say "not ready" from now on, but go on answering."""
         self._is_draining = True
-        self.metrics.ready.set(0)
         log.info("draining")
 
     def close(self) -> None:
@@ -68,6 +67,6 @@ class HostedModel:
     def tell_ready(self, format_name: str, seconds: float) -> None:
         """Say that the artefact in *format_name* was loaded, within *seconds*."""
         facts = self.manifest
+        self.metrics.model_info.clear()
         self.metrics.model_info.labels(facts.name, facts.version, facts.task, format_name).set(1)
-        self.metrics.ready.set(1)
         log.info("ready", model=str(self.folder), seconds=round(seconds, 2))

@@ -100,6 +100,11 @@ class Task:
             else None
         )
 
+    @property
+    def context_tokens(self) -> int:
+        """Most tokens of a prompt and its text."""
+        return min(self._settings.max_context_tokens, self.parameters.context_length)
+
     def encode(self, text: str) -> list[int]:
         """The tokens of a prompt.
 

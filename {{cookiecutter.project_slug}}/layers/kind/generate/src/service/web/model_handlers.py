@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from service.errors import BadValue, InvalidInput
 from service.inputs import read_request
-from service.pipeline import Generation, TextStream
 from service.schemas import GenerateEvent, GenerateRequest, GenerateResponse, Usage
+from service.texts import Generation, TextStream
 from service.web.events import Events
 from service.web.handlers import Context, Reply, timeout_seconds
 

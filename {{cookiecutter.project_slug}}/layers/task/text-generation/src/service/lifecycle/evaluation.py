@@ -103,9 +103,11 @@ def golden_steps(model: Network, examples: Dataset, rows: int = 6) -> tuple[Arra
         "past": past,
     }
     present = engine.predict(model, signature, beginnings)["present"]
+    lengths = np.arange(read, read - len(tokens), -1).clip(0)
+    lengths[3:] = 0  # whole prompts, for whoever has but texts to compare
     inputs = {
         "tokens": tokens[:, read : read + GOLDEN_STEP],
-        "lengths": np.arange(read, read - len(tokens), -1).clip(0),
+        "lengths": lengths,
         "past": present,
     }
     return inputs, engine.predict(model, signature, inputs)

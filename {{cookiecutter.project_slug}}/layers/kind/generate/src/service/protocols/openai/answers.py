@@ -10,9 +10,9 @@ from pydantic import BaseModel, Field
 
 from service.about import PROJECT
 from service.manifest import Manifest, ModelVersion
-from service.pipeline import Completion, Piece
 from service.schemas import Usage
 from service.sequences import FinishReason
+from service.texts import Completion, Piece
 
 
 class Model(BaseModel):

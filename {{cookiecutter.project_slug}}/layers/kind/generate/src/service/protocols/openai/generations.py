@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 
 from service.errors import BadValue, InvalidInput
-from service.pipeline import Generation
 from service.protocols.openai.requests import ChatRequest, CompletionRequest, Message, TextRequest
 from service.sampling import Sampling
 from service.task import Task
+from service.texts import Generation
 
 DEFAULT_MAX_TOKENS = 16
 """Of a completion, as the protocol says; chat completions have no such default."""

@@ -1,0 +1,172 @@
+"""TorchServe's inference API, whatever is asked: connections, the token, errors."""
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from http import HTTPStatus
+from pathlib import Path
+
+from service import server_errors
+from service.http_client import HttpClient
+from service.manifest import Manifest
+from service.server_errors import Refused, ServerError
+from service.settings import Settings
+
+_CUT = 300
+"""Characters of the server's own words that are kept."""
+_RENEWAL_SECONDS = 0.3
+"""TorchServe takes a new token, and no other, some moments before its file has it."""
+
+
+class Key:
+    """The token of TorchServe's inference API, which it writes to a file, and renews.
+
+    Args:
+        path: the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._key = ""
+
+    def read(self) -> str:
+        """The token as it was read last.
+
+        Raises:
+            Refused: there is no file yet, or it holds none.
+        """
+        return self._key or self.read_again()
+
+    def read_again(self) -> str:
+        """The token as the file has it now; errors are those of :meth:`read`."""
+        with self._lock:
+            try:
+                self._key = str(json.loads(self._path.read_bytes())["inference"]["key"])
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise Refused(
+                    f'MODEL_SERVER_KEY_FILE is "{self._path}", which holds no inference key: '
+                    f"{error!r}"
+                ) from error
+            return self._key
+
+    def read_renewed(self, refused: str) -> str:
+        """The token that comes after *refused*; errors are those of :meth:`read`.
+
+        It is *refused* itself where the file has no other after some moments.
+        """
+        end = time.monotonic() + _RENEWAL_SECONDS
+        while time.monotonic() < end:
+            with contextlib.suppress(Refused):  # half written
+                if (key := self.read_again()) != refused:
+                    return key
+            time.sleep(0.005)
+        return self.read_again()
+
+
+class ServerConnection:
+    """One version of a model in TorchServe, for all threads of this process.
+
+    Args:
+        settings: where TorchServe is.
+        manifest: the version's.
+    """
+
+    def __init__(self, settings: Settings, manifest: Manifest) -> None:
+        self._path = f"/predictions/{manifest.name}/{manifest.version}"
+        self._http = HttpClient(settings.model_server_url, settings.http_threads)
+        self._key = Key(settings.model_server_key_file)
+
+    def is_ready(self, *, timeout_seconds: float) -> bool:
+        """Whether the version is registered; its worker may still be loading it.
+
+        Raises:
+            ServerError: TorchServe cannot be asked.
+        """
+        with self._open("OPTIONS", seconds=timeout_seconds) as (status, chunks):
+            said = b"".join(chunks)
+        if status == HTTPStatus.NOT_FOUND:
+            return False
+        if status != HTTPStatus.OK:
+            raise to_error(status, said)
+        return True
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    @contextmanager
+    def _open(
+        self,
+        method: str,
+        *,
+        seconds: float,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Generator[tuple[int, Generator[bytes]]]:
+        """The status, and the body as it comes, of an answer of the model's endpoint.
+
+        Asked a second time where the token was renewed since it was read.
+        """
+        end = time.monotonic() + seconds
+        key = self._key.read()
+        with self._open_with(key, method, seconds, body, headers) as (status, chunks):
+            if status not in {HTTPStatus.UNAUTHORIZED, HTTPStatus.BAD_REQUEST}:
+                yield status, chunks
+                return
+            said = b"".join(chunks)
+        if not _is_about_the_token(status, said):
+            yield status, _once(said)
+            return
+        key = self._key.read_renewed(key)
+        left = max(0.001, end - time.monotonic())
+        with self._open_with(key, method, left, body, headers) as answer:
+            yield answer
+
+    def _open_with(
+        self,
+        key: str,
+        method: str,
+        seconds: float,
+        body: bytes | None,
+        headers: Mapping[str, str] | None,
+    ) -> AbstractContextManager[tuple[int, Generator[bytes]]]:
+        sent = {**(headers or {}), "Authorization": f"Bearer {key}"}
+        return self._http.open(method, self._path, seconds=seconds, body=body, headers=sent)
+
+
+def to_error(status: int, said: bytes) -> ServerError:
+    """What an answer that is none means; *said* is its body.
+
+    TorchServe answers with ``{"code": ..., "type": ..., "message": ...}``.
+    """
+    text = said[:_CUT].decode(errors="replace")
+    kind = text if not said.startswith(b"{") else _type_of(said)
+    message = f"TorchServe answers {status}: {text}"
+    if status == HTTPStatus.SERVICE_UNAVAILABLE and kind == "ServiceUnavailableException":
+        return server_errors.Busy(message)
+    if status == HTTPStatus.FAILED_DEPENDENCY:
+        return server_errors.InputFailed(message)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return server_errors.Failed(message)
+    if status >= HTTPStatus.BAD_REQUEST:
+        return server_errors.Refused(message)
+    return server_errors.Garbage(message)
+
+
+def _type_of(said: bytes) -> str:
+    try:
+        return str(json.loads(said).get("type"))
+    except ValueError:
+        return ""
+
+
+def _is_about_the_token(status: int, said: bytes) -> bool:
+    return status == HTTPStatus.UNAUTHORIZED or b"Token Authorization" in said
+
+
+def _once(said: bytes) -> Generator[bytes]:
+    yield said

@@ -1,0 +1,23 @@
+"""What is counted of a model that generates behind a model server."""
+
+from prometheus_client import CollectorRegistry, Gauge
+
+from service.text_metrics import TextMetrics
+from service.upstream_metrics import UpstreamMetrics
+
+
+class ModelMetrics(TextMetrics, UpstreamMetrics):
+    """Figures of tokens, and of the model server's calls.
+
+    Args:
+        registry: the application's.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        TextMetrics.__init__(self, registry)
+        UpstreamMetrics.__init__(self, registry)
+        self.running = Gauge(
+            "service_running_sequences",
+            "Sequences that the model server is asked for.",
+            registry=registry,
+        )
