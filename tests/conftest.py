@@ -102,7 +102,7 @@ def starter(
         shared = shared.parent
 
     def of(combination: Combination) -> Path:
-        name = f"{combination['backend']}-{combination['task']}"
+        name = "-".join(combination[question] for question in ("backend", "task", "serving"))
         models = shared / "starters" / name
         with locked(f"starter-{name}"):
             if not models.is_dir():

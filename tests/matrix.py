@@ -74,6 +74,6 @@ if os.environ.get("ALL_COMBINATIONS") != "1":
     ROWS = pairwise(ROWS)
 
 
-def one_per(question: str) -> list[Combination]:
-    """The first row with each answer to *question*."""
-    return [next(row for row in ROWS if row[question] == answer) for answer in AXES[question]]
+def one_per(question: str, rows: list[Combination] = ROWS) -> list[Combination]:
+    """The first of *rows* with each answer to *question*."""
+    return [next(row for row in rows if row[question] == answer) for answer in AXES[question]]

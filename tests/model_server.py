@@ -71,17 +71,17 @@ def _wait_for(key_file: Path, process: "subprocess.Popen[bytes]", log: Path) -> 
 def _stand_in(repo: Path, words: Sequence[str], folder: Path) -> Iterator[dict[str, str]]:
     venv = next(word.removeprefix("VENV=") for word in words if word.startswith("VENV="))
     path = os.pathsep.join([str(repo / "src"), str(repo / "tests")])
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [f"{venv}/bin/python", str(PROBE), str(repo / "models" / "default"), str(folder)],
         cwd=repo,
         env=clean_environ() | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
         stdout=subprocess.PIPE,
         text=True,
-    )
-    try:
-        assert process.stdout is not None
-        told: dict[str, str] = json.loads(process.stdout.readline())
-        yield told
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
+    ) as process:
+        try:
+            assert process.stdout is not None
+            told: dict[str, str] = json.loads(process.stdout.readline())
+            yield told
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)

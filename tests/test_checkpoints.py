@@ -77,7 +77,6 @@ def test_real_weights_learn_to_classify_in_one_epoch(
     lifecycle = [python, "-m", "service.lifecycle"]
     train = ["train", "--data", "data", "--base-model", str(minilm), "--epochs", "1"]
     subprocess.run([*lifecycle, *train], cwd=repo, env=environ, check=True, capture_output=True)
-    # A network that begins from scratch has learnt next to nothing after one epoch.
     evaluate = ["evaluate", "--threshold", "0.6"]
 
     said = subprocess.check_output([*lifecycle, *evaluate], cwd=repo, env=environ, text=True)

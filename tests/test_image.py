@@ -4,6 +4,7 @@ import http.client
 import json
 import mimetypes
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,19 +12,38 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from conftest import Bake
 from matrix import ROWS, Combination, name_of, one_per
-from service import clean_environ, free_port
+from service import clean_environ, free_port, is_ready
 
 LARGEST_IMAGE_BYTES = 1_800_000_000
 START_SECONDS = 120
 STOP_SECONDS = 60
 CLIENTS = 8
+SITE = "/app/.venv/lib/python3.11/site-packages"
+LARGEST_GROWTH_BYTES = 128_000_000
+"""With python:3.11-slim, which has some 120 MB, an image of the web tier has less than 250 MB."""
+STAND_IN = """\
+FROM python:3.11-slim-bookworm
+COPY requirements.lock .
+RUN pip install --no-cache-dir --no-deps uv && grep -E '^[a-z]|^ ' requirements.lock > lock \\
+    && uv pip install --system --no-cache --no-deps tensorflow-cpu tensorflow-serving-api grpcio \\
+    protobuf numpy keras absl-py astunparse flatbuffers gast google-pasta h5py ml-dtypes namex \\
+    opt-einsum optree packaging requests rich setuptools six termcolor typing-extensions wrapt \\
+    markdown-it-py mdurl pygments libclang urllib3 idna certifi charset-normalizer wheel \\
+    --constraint lock
+COPY . /stand-in
+RUN printf '#!/bin/sh\\nexec python /stand-in/tensorflow_serving_stand_in.py "$@"\\n' \\
+    > /usr/bin/tensorflow_model_server && chmod +x /usr/bin/tensorflow_model_server
+ENV PYTHONPATH=/stand-in/src STAND_IN_HOST=0.0.0.0
+"""
 HARDENED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--memory=2g")
 
 
@@ -174,10 +194,15 @@ def write_size(tag: str) -> None:
     assert size <= LARGEST_IMAGE_BYTES
 
 
+IN_PROCESS = [row for row in ROWS if row["serving"] == "in-process"]
+MODEL_SERVERS = [row for row in ROWS if row["serving"] == "model-server"]
+if os.environ.get("ALL_COMBINATIONS") != "1":
+    IN_PROCESS = one_per("task", IN_PROCESS)
+    MODEL_SERVERS = one_per("backend", MODEL_SERVERS)
+
+
 @pytest.mark.image
-@pytest.mark.parametrize(
-    "row", ROWS if os.environ.get("ALL_COMBINATIONS") == "1" else one_per("task"), ids=name_of
-)
+@pytest.mark.parametrize("row", IN_PROCESS, ids=name_of)
 def test_the_hardened_image_answers_and_stops_under_load_without_losing_a_request(
     row: Combination, bake: Bake, starter: Callable[[Combination], Path], tag: str, container: str
 ) -> None:
@@ -241,17 +266,124 @@ def test_a_model_mounted_over_the_images_own_is_served(
 def test_make_up_waits_until_the_service_answers_and_make_down_leaves_nothing(
     bake: Bake, starter: Callable[[Combination], Path], tag: str
 ) -> None:
-    row = ROWS[-1]
+    row = IN_PROCESS[-1]
     repo = bake(**row)
     shutil.copytree(starter(row), repo / "models")
+    with up(repo, tag) as (_, port):
+        smoke(repo, port)
+
+    assert docker("ps", "--all", "--quiet", f"--filter=name={project_of(tag)}") == ""
+
+
+@pytest.fixture(scope="session")
+def tensorflow_serving(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The image of TensorFlow Serving, or a stand-in for it where it cannot be pulled."""
+    repo = bake(backend="tensorflow", serving="model-server")
+    named = re.search("TENSORFLOW_SERVING=(.*)", (repo / "model_server/Dockerfile").read_text())
+    assert named is not None
+    known = subprocess.run(["docker", "pull", named[1]], capture_output=True, check=False)
+    if known.returncode == 0:
+        return named[1]
+    folder = tmp_path_factory.mktemp("stand-in")
+    shutil.copytree(repo / "src", folder / "src")
+    for path in (repo / "tests").glob("*stand_in*.py"):
+        shutil.copy(path, folder)
+    shutil.copy(repo / "requirements.lock", folder)
+    (folder / "Dockerfile").write_text(STAND_IN)
+    run("docker", "build", "--tag=template-test:tensorflow-serving-stand-in", ".", cwd=folder)
+    return "template-test:tensorflow-serving-stand-in"
+
+
+@pytest.mark.image
+@pytest.mark.parametrize("row", MODEL_SERVERS, ids=name_of)
+def test_both_tiers_come_up_answer_and_survive_the_model_servers_end(
+    row: Combination,
+    bake: Bake,
+    starter: Callable[[Combination], Path],
+    tag: str,
+    request: pytest.FixtureRequest,
+) -> None:
+    repo = bake(**row)
+    shutil.copytree(starter(row), repo / "models")
+    environ = {}
+    if row["backend"] == "tensorflow":
+        environ["TENSORFLOW_SERVING"] = request.getfixturevalue("tensorflow_serving")
+    with up(repo, tag, **environ) as (compose, port):
+        smoke(repo, port)
+        for name in ("service", "model-server"):
+            container = docker("compose", *compose, "ps", "--quiet", name)
+            assert docker("exec", container, "id", "-u") == "10001"
+        packages = docker(
+            "exec", docker("compose", *compose, "ps", "--quiet", "service"), "ls", SITE
+        )
+        assert not {"torch", "tensorflow", "keras", "transformers"} & set(packages.split())
+        assert grown_by(tag) <= LARGEST_GROWTH_BYTES
+
+        docker("compose", *compose, "kill", "model-server")
+        wait_for_readiness(port, ready=False)
+        status, problem = ask_first_example(repo, port)
+        assert (status, problem["code"]) == (503, "model_server_unavailable")
+        docker("compose", *compose, "start", "model-server")
+        wait_for_readiness(port, ready=True)
+        smoke(repo, port)
+
+    assert docker("ps", "--all", "--quiet", f"--filter=name={project_of(tag)}") == ""
+
+
+def project_of(tag: str) -> str:
+    """The name under which compose runs what *tag* is an image of."""
+    return tag.replace(":", "-")
+
+
+@contextmanager
+def up(repo: Path, tag: str, **environ: str) -> Iterator[tuple[list[str], int]]:
+    """What ``make up`` starts, until the block ends; gives words for compose, and the port."""
     port = free_port()
-    project = tag.replace(":", "-")
-    environ = {"IMAGE": tag, "PORT": str(port), "COMPOSE_PROJECT_NAME": project}
-
+    told = {
+        "IMAGE": tag,
+        "PORT": str(port),
+        "COMPOSE_PROJECT_NAME": project_of(tag),
+        **environ,
+    }
     try:
-        run("make", "up", cwd=repo, **environ)
-        run("make", "smoke", f"URL=http://127.0.0.1:{port}", f"PYTHON={sys.executable}", cwd=repo)
+        run("make", "up", cwd=repo, **told)
+        yield [f"--project-name={project_of(tag)}", f"--project-directory={repo}"], port
     finally:
-        run("make", "down", cwd=repo, **environ)
+        run("make", "down", cwd=repo, **told)
+        subprocess.run(
+            ["docker", "rmi", "--force", f"{tag}-model-server"], capture_output=True, check=False
+        )
 
-    assert docker("ps", "--all", "--quiet", f"--filter=name={project}") == ""
+
+def smoke(repo: Path, port: int) -> None:
+    run("make", "smoke", f"URL=http://127.0.0.1:{port}", f"PYTHON={sys.executable}", cwd=repo)
+
+
+def grown_by(tag: str) -> int:
+    """By how many bytes an image is larger than the one that it is made from."""
+    sizes = [
+        int(docker("image", "inspect", "--format={{.Size}}", name))
+        for name in (tag, "python:3.11-slim")
+    ]
+    sys.stdout.write(f"{sizes[0] / 1e6:.0f} MB, {sizes[1] / 1e6:.0f} MB of them the base\n")
+    return sizes[0] - sizes[1]
+
+
+def ask_first_example(repo: Path, port: int) -> tuple[int, dict[str, Any]]:
+    """Status and answer of the first example's request."""
+    route, example = first_example(repo)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    headers = {"Content-Type": media_type(example)}
+    connection.request("POST", route, example.read_bytes(), headers)
+    response = connection.getresponse()
+    answer: dict[str, Any] = json.load(response)
+    connection.close()
+    return response.status, answer
+
+
+def wait_for_readiness(port: int, *, ready: bool) -> None:
+    """Return when ``/readyz`` says so."""
+    end = time.monotonic() + START_SECONDS
+    while is_ready(f"http://127.0.0.1:{port}") != ready:
+        assert time.monotonic() < end, f"the service did not become {'' if ready else 'un'}ready"
+        time.sleep(0.2)

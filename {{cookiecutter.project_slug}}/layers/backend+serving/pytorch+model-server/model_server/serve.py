@@ -44,6 +44,8 @@ class Options:
     """Of an interface that nobody uses and that cannot be switched off; the next one too."""
     token_minutes: float
     """How long a token is accepted; it is renewed after half of it."""
+    grace_seconds: float
+    """How long a version is served behind the end of its archive: services may still ask for it."""
 
     @classmethod
     def read(cls) -> "Options":
@@ -57,6 +59,7 @@ class Options:
             management_port=int(told("MANAGEMENT_PORT", "8081")),
             grpc_port=int(told("GRPC_PORT", "7070")),
             token_minutes=float(told("TOKEN_MINUTES", "60")),
+            grace_seconds=float(told("GRACE_SECONDS", "90")),
         )
 
 
@@ -201,15 +204,24 @@ def archives_of(store: Path) -> dict[str, dict[str, Path]]:
     return by_name
 
 
-def follow(management: Management, store: Path) -> None:
-    """Register archives that are new in *store*, and unregister those that are gone."""
-    for name, archives in archives_of(store).items():
+def follow(management: Management, options: Options, gone: dict[tuple[str, str], float]) -> None:
+    """Register archives that are new in the store, and unregister those that are gone for long.
+
+    Args:
+        management: TorchServe's.
+        options: the store, and how long is long.
+        gone: since when each is; kept from call to call.
+    """
+    for name, archives in archives_of(options.store).items():
         served = management.versions(name)
         for version in sorted(archives.keys() - served, key=int):
             management.register(archives[version])
-        if gone := served - archives.keys():
-            management.prefer(name, max(archives, key=int))
-            for version in gone:
+        for version in archives:
+            gone.pop((name, version), None)
+        for version in served - archives.keys():
+            since = gone.setdefault((name, version), time.monotonic())
+            if time.monotonic() - since >= options.grace_seconds:
+                management.prefer(name, max(archives, key=int))
                 management.unregister(name, version)
 
 
@@ -227,6 +239,7 @@ def main() -> int:
     server = start(options)
     management = Management(options)
     renewed = time.monotonic()
+    gone: dict[tuple[str, str], float] = {}
     while not stopping and server.poll() is None:
         time.sleep(POLL_SECONDS if management.is_up() else 0.1)
         try:
@@ -234,7 +247,7 @@ def main() -> int:
                 management.renew("management")
                 management.renew("inference")
                 renewed = time.monotonic()
-            follow(management, options.store)
+            follow(management, options, gone)
         except (URLError, OSError, ValueError, KeyError) as error:
             if management.is_up():
                 print(f"cannot follow the store: {error!r}", file=sys.stderr, flush=True)  # noqa: T201

@@ -128,6 +128,7 @@ def running_server(model_dir: Path, folder: Path) -> Iterator[RunningServer]:
         "METRICS_ADDRESS": f"http://127.0.0.1:{free_port()}",
         "MANAGEMENT_PORT": str(free_port()),
         "GRPC_PORT": str(free_port(2)),
+        "GRACE_SECONDS": "0",
     }
     server = RunningServer(model_dir, folder / "model-store", state, ports)
     try:

@@ -1,7 +1,9 @@
 """The stand-in for TensorFlow Serving, as a process of its own."""
 
 import contextlib
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +20,17 @@ from service.server_connection import ServerConnection
 from service.server_errors import ServerError
 from service.settings import Settings
 
+CONFIGS = ROOT / "model_server"
 START_SECONDS = 60
+
+
+def image_flags() -> list[str]:
+    """The flags that the image gives to TensorFlow Serving."""
+    text = (CONFIGS / "Dockerfile").read_text(encoding="utf-8")
+    found = re.search(r"^CMD (\[.*?\])", text, re.DOTALL | re.MULTILINE)
+    assert found is not None
+    flags: list[str] = json.loads(found[1].replace("\\\n", ""))
+    return flags
 
 
 @dataclass
@@ -43,7 +55,7 @@ class RunningServer:
 
     def start(self) -> None:
         """Start it, and wait until it serves the newest version."""
-        config = (ROOT / "model_server" / "models.config").read_text(encoding="utf-8")
+        config = (CONFIGS / "models.config").read_text(encoding="utf-8")
         mine = self.folder / "models.config"
         mine.write_text(config.replace("/models/default", str(self.model_dir)), encoding="utf-8")
         with (self.folder / "log").open("ab") as log:
@@ -51,6 +63,8 @@ class RunningServer:
                 [
                     sys.executable,
                     str(ROOT / "tests" / "tensorflow_serving_stand_in.py"),
+                    *(flag.replace("/etc/model_server", str(CONFIGS)) for flag in image_flags()),
+                    # The last of equal flags counts.
                     f"--port={self.port}",
                     f"--rest_api_port={self.rest_port}",
                     f"--model_config_file={mine}",

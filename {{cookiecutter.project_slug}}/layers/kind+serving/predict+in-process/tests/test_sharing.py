@@ -4,7 +4,8 @@ import httpx
 import samples
 from asking import ask, assert_problem, in_background, sample, wait_for
 from conftest import MakeService, Service
-from tensors import INFER, assert_refused, in_json, prepared
+from inferring import INFER, assert_refused, prepared
+from tensors import in_json
 
 from service.schemas import INPUT_FIELD
 

@@ -4,16 +4,10 @@ import json
 from copy import deepcopy
 from typing import Any
 
-import httpx
 import numpy as np
-import samples
-from asking import assert_problem
-from conftest import Service
 
 from service.manifest import Arrays
 
-MODEL = "/v2/models/default"
-INFER = f"{MODEL}/infer"
 DATATYPES = {"float32": "FP32", "int32": "INT32", "int64": "INT64"}
 DTYPES = {"FP32": "<f4", "INT32": "<i4", "INT64": "<i8"}
 
@@ -45,14 +39,3 @@ def in_bytes(request: dict[str, Any]) -> dict[str, Any]:
         "content": b"".join([head, *parts]),
         "headers": {"Inference-Header-Content-Length": str(len(head))},
     }
-
-
-def prepared(service: Service, value: str = samples.VALUE) -> Arrays:
-    """The arrays that the task makes of *value*."""
-    return service.pipeline.task.preprocess(value).arrays
-
-
-def assert_refused(response: httpx.Response, status: int, code: str, field: str = "") -> None:
-    """Fail unless *response* is the problem *code*, and an error of the protocol too."""
-    assert_problem(response, status, code, field)
-    assert response.json()["error"] == response.json()["detail"]

@@ -11,8 +11,9 @@ from conftest import MakeService, Service
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from inferring import INFER, MODEL, assert_refused, prepared
 from jsonschema import Draft202012Validator
-from tensors import DATATYPES, INFER, MODEL, assert_refused, in_bytes, in_json, prepared
+from tensors import DATATYPES, in_bytes, in_json
 
 from service.errors import BadValue
 from service.manifest import Arrays

@@ -1,5 +1,6 @@
 """Arrays -> arrays: the model in TensorFlow Serving."""
 
+import time
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,12 @@ import numpy.typing as npt
 from service.lengths import signature_lengths, signature_name
 from service.manifest import Arrays, Manifest, Tensor
 from service.server_connection import ServerConnection
+from service.server_errors import InputFailed
 from service.settings import Settings
 from service.task import Parameters
+
+FULL_BATCH = 32
+"""Rows that share a run with none: ``max_batch_size`` in ``model_server/batching.config``."""
 
 
 class ModelServer(ServerConnection):
@@ -45,7 +50,7 @@ class ModelServer(ServerConnection):
                 tensor.name: _padded(batch[tensor.name], tensor, known)
                 for tensor in self.manifest.signature.inputs
             }
-        outputs = self.transport.predict(name, batch, self._dtypes, seconds=timeout_seconds)
+        outputs = self._ask(name, batch, timeout_seconds)
         if known in {None, length}:
             return outputs
         return {
@@ -53,6 +58,24 @@ class ModelServer(ServerConnection):
             for tensor in self.manifest.signature.outputs
             if tensor.name in outputs
         }
+
+    def _ask(self, name: str, batch: Arrays, seconds: float) -> Arrays:
+        """The outputs of a signature.
+
+        TensorFlow Serving fails all requests in a run of the model for an input in one of them, so
+        one that fails is asked again alone.
+        """
+        end = time.monotonic() + seconds
+        try:
+            return self.transport.predict(name, batch, self._dtypes, seconds=seconds)
+        except InputFailed:
+            left = end - time.monotonic()
+            rows = len(next(iter(batch.values())))
+            if left <= 0 or rows >= FULL_BATCH:
+                raise
+        full = {key: array[np.arange(FULL_BATCH) % rows] for key, array in batch.items()}
+        outputs = self.transport.predict(name, full, self._dtypes, seconds=left)
+        return {key: array[:rows] for key, array in outputs.items()}
 
     def _length_of(self, batch: Arrays) -> int:
         """How long the inputs are; 0 where all axes are fixed."""

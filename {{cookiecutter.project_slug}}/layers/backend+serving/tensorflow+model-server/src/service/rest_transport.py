@@ -101,6 +101,8 @@ class RestTransport:
             HTTPStatus.SERVICE_UNAVAILABLE: server_errors.Busy,
             HTTPStatus.GATEWAY_TIMEOUT: server_errors.TimedOut,
         }
+        if "not found in signature def" in words:  # has the status of bad input
+            return server_errors.Refused(message)
         if said.status in kinds:
             return kinds[said.status](message)
         is_theirs = said.status >= HTTPStatus.INTERNAL_SERVER_ERROR

@@ -102,10 +102,16 @@ class HttpClient:
 
     def _chunks(self, response: BaseHTTPResponse, end: float) -> Generator[bytes]:
         with _translated(self._url):
-            while chunk := response.read1(_CHUNK_BYTES):
-                yield chunk
-                if time.monotonic() > end:
+            while True:
+                left = end - time.monotonic()
+                if left <= 0:
                     raise TimedOut(f"{self._url} sends its answer too slowly")
+                # Each read has what is left. There is none to tell where the server closes behind.
+                if (sock := getattr(response.connection, "sock", None)) is not None:
+                    sock.settimeout(left)
+                if not (chunk := response.read1(_CHUNK_BYTES)):
+                    return
+                yield chunk
 
 
 @contextmanager

@@ -17,33 +17,25 @@ from service.task import Parameters
 Exporter: TypeAlias = Callable[[Network, Parameters, Signature, Path], None]
 
 
-def to_pt2(
-    network: Network, _parameters: Parameters, signature: Signature, path: Path
-) -> None:
+def to_pt2(network: Network, _parameters: Parameters, signature: Signature, path: Path) -> None:
     """``torch.export``: graph and weights in one file, no Python code needed to run it."""
     with quiet():
         torch.export.save(_program(network, signature), path)
 
 
-def to_pt(
-    network: Network, _parameters: Parameters, signature: Signature, path: Path
-) -> None:
+def to_pt(network: Network, _parameters: Parameters, signature: Signature, path: Path) -> None:
     """TorchScript: what older model servers read."""
     with quiet():
         traced = torch.jit.trace(network.cpu().eval(), _example(signature))  # type: ignore[no-untyped-call]
         torch.jit.freeze(traced).save(str(path))
 
 
-def to_pth(
-    network: Network, _parameters: Parameters, _signature: Signature, path: Path
-) -> None:
+def to_pth(network: Network, _parameters: Parameters, _signature: Signature, path: Path) -> None:
     """The weights alone; ``service.network`` must build the same network to load them."""
     torch.save(network.cpu().state_dict(), path)
 
 
-def to_onnx(
-    network: Network, _parameters: Parameters, signature: Signature, path: Path
-) -> None:
+def to_onnx(network: Network, _parameters: Parameters, signature: Signature, path: Path) -> None:
     """ONNX, with the signature's names."""
     with quiet():
         torch.onnx.export(
