@@ -32,15 +32,13 @@ LARGEST_GROWTH_BYTES = 128_000_000
 """With python:3.11-slim, which has some 120 MB, an image of the web tier has less than 250 MB."""
 STAND_IN = """\
 FROM python:3.11-slim-bookworm
-COPY requirements.lock .
-RUN pip install --no-cache-dir --no-deps uv && grep -E '^[a-z]|^ ' requirements.lock > lock \\
-    && uv pip install --system --no-cache --no-deps tensorflow-cpu tensorflow-serving-api grpcio \\
-    protobuf numpy keras absl-py astunparse flatbuffers gast google-pasta h5py ml-dtypes namex \\
-    opt-einsum optree packaging requests rich setuptools six termcolor typing-extensions wrapt \\
-    markdown-it-py mdurl pygments libclang urllib3 idna certifi charset-normalizer wheel \\
-    --constraint lock
-COPY . /stand-in
-RUN printf '#!/bin/sh\\nexec python /stand-in/tensorflow_serving_stand_in.py "$@"\\n' \\
+WORKDIR /stand-in
+COPY pyproject.toml requirements.lock ./
+RUN pip install --no-cache-dir uv && uv pip install --system --no-cache \\
+    --requirements pyproject.toml tensorflow-cpu tensorflow-serving-api \\
+    --constraint requirements.lock
+COPY . .
+RUN printf '#!/bin/sh\\nexec python /stand-in/tests/tensorflow_serving_stand_in.py "$@"\\n' \\
     > /usr/bin/tensorflow_model_server && chmod +x /usr/bin/tensorflow_model_server
 ENV PYTHONPATH=/stand-in/src STAND_IN_HOST=0.0.0.0
 """
@@ -285,10 +283,10 @@ def tensorflow_serving(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> 
     if known.returncode == 0:
         return named[1]
     folder = tmp_path_factory.mktemp("stand-in")
-    shutil.copytree(repo / "src", folder / "src")
-    for path in (repo / "tests").glob("*stand_in*.py"):
-        shutil.copy(path, folder)
-    shutil.copy(repo / "requirements.lock", folder)
+    for name in ("src", "tests"):
+        shutil.copytree(repo / name, folder / name)
+    for name in ("pyproject.toml", "requirements.lock"):
+        shutil.copy(repo / name, folder)
     (folder / "Dockerfile").write_text(STAND_IN)
     run("docker", "build", "--tag=template-test:tensorflow-serving-stand-in", ".", cwd=folder)
     return "template-test:tensorflow-serving-stand-in"

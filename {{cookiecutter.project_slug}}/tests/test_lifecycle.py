@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import samples
@@ -168,10 +169,11 @@ def test_an_artefact_that_answers_otherwise_is_not_exported(
     path, _ = exporters.EXPORTERS[format_name]
     older = version / path
     monkeypatch.setattr("service.lifecycle.export.TOLERANCE", 1e-12)
-    monkeypatch.setattr(
-        "service.lifecycle.export.EXPORTERS",
-        {format_name: (path, lambda _network, _signature, target: shutil.copy(older, target))},
-    )
+
+    def save(*arguments: Any) -> None:
+        shutil.copy(older, arguments[-1])
+
+    monkeypatch.setattr("service.lifecycle.export.EXPORTERS", {format_name: (path, save)})
     _change_outputs(candidate)
     with pytest.raises(OwnerError, match=f'"{format_name}".*differs from the original'):
         export(candidate, version.parent)

@@ -15,12 +15,11 @@ from service.serving_messages import (
     GetModelStatusResponse,
     Int64Value,
     ModelSpec,
-    PredictRequest,
     PredictResponse,
     Shape,
     TensorProto,
     to_array,
-    to_tensor,
+    to_request,
 )
 
 SPEC = ModelSpec(name="default", version=Int64Value(value=3), signature_name="length_16")
@@ -35,9 +34,9 @@ ARRAYS = [
 
 @pytest.mark.parametrize("array", ARRAYS, ids=lambda array: array.dtype.name)
 def test_the_official_classes_read_what_we_write(array: Any) -> None:
-    ours = PredictRequest(model_spec=SPEC, inputs={"x": to_tensor(array)})
+    ours = to_request(SPEC, {"x": array})
 
-    official = predict_pb2.PredictRequest.FromString(PredictRequest.serialize(ours))
+    official = predict_pb2.PredictRequest.FromString(ours.SerializeToString())
 
     assert official.model_spec.name == "default"
     assert official.model_spec.version.value == 3
@@ -52,7 +51,7 @@ def test_we_read_what_the_official_classes_write(array: Any) -> None:
     official = predict_pb2.PredictResponse()
     official.outputs["y"].CopyFrom(tf.make_tensor_proto(array))
 
-    ours = PredictResponse.deserialize(official.SerializeToString())
+    ours = PredictResponse.pb().FromString(official.SerializeToString())
 
     found = to_array(ours.outputs["y"])
     assert found.dtype == array.dtype
@@ -66,7 +65,7 @@ def test_numbers_in_fields_are_read_and_the_last_stands_for_all_behind_it() -> N
         official.outputs["y"].tensor_shape.dim.add(size=size)
     official.outputs["y"].float_val.extend([1.0, 2.0])
 
-    ours = PredictResponse.deserialize(official.SerializeToString())
+    ours = PredictResponse.pb().FromString(official.SerializeToString())
 
     np.testing.assert_array_equal(to_array(ours.outputs["y"]), [[1, 2, 2], [2, 2, 2]])
 
@@ -80,7 +79,7 @@ def test_the_status_of_versions_is_read() -> None:
         version=3, state=get_model_status_pb2.ModelVersionStatus.AVAILABLE
     )
 
-    ours = GetModelStatusResponse.deserialize(official.SerializeToString())
+    ours = GetModelStatusResponse.pb().FromString(official.SerializeToString())
 
     assert asked.model_spec.version.value == 3
     assert [(each.version, each.state) for each in ours.model_version_status] == [(3, AVAILABLE)]

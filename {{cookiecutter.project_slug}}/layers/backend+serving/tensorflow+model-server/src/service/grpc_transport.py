@@ -15,10 +15,9 @@ from service.serving_messages import (
     GetModelStatusResponse,
     Int64Value,
     ModelSpec,
-    PredictRequest,
     PredictResponse,
     to_array,
-    to_tensor,
+    to_request,
 )
 
 _OPTIONS = [
@@ -65,8 +64,9 @@ class GrpcTransport:
             ServerError: the server cannot be asked.
         """
         spec = ModelSpec(name=self._name, version=self._version)
+        asked = GetModelStatusRequest.pb(GetModelStatusRequest(model_spec=spec))
         try:
-            said = self._status(GetModelStatusRequest(model_spec=spec), timeout=seconds)
+            said = self._status(asked, timeout=seconds)
         except grpc.RpcError as error:
             if error.code() == grpc.StatusCode.NOT_FOUND:
                 return False
@@ -82,9 +82,8 @@ class GrpcTransport:
             ServerError: there is no answer within the time, or it is none.
         """
         spec = ModelSpec(name=self._name, version=self._version, signature_name=signature_name)
-        tensors = {name: to_tensor(array) for name, array in inputs.items()}
         try:
-            said = self._predict(PredictRequest(model_spec=spec, inputs=tensors), timeout=seconds)
+            said = self._predict(to_request(spec, inputs), timeout=seconds)
         except grpc.RpcError as error:
             raise self._to_error(error) from error
         return {name: to_array(tensor) for name, tensor in said.outputs.items()}
@@ -96,8 +95,8 @@ class GrpcTransport:
     def _method(self, path: str, answer: type[proto.Message]) -> Callable[..., Any]:
         method: Callable[..., Any] = self._channel.unary_unary(
             path,
-            request_serializer=lambda message: type(message).serialize(message),
-            response_deserializer=answer.deserialize,
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=answer.pb().FromString,
         )
         return method
 

@@ -3,7 +3,8 @@
 """TensorFlow Serving's messages, as far as they are used here, and arrays in them.
 
 Field numbers are those of ``tensorflow_serving/apis`` and ``tensorflow/core/framework``; the
-packages that carry the official classes would bring TensorFlow itself.
+packages that carry the official classes would bring TensorFlow itself. What is sent and read are
+protobuf's own messages (``.pb()``): proto-plus around them takes twenty times as long.
 """
 
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import proto
 
+from service.manifest import Arrays
 from service.server_errors import Garbage
 
 __protobuf__ = proto.module(package="service")
@@ -94,16 +96,22 @@ AVAILABLE = 30
 """The state of a version that answers."""
 
 
-def to_tensor(array: npt.NDArray[Any]) -> TensorProto:
-    """The message that holds *array*."""
-    return TensorProto(
-        dtype=_NUMBERS[array.dtype.name],
-        tensor_shape=Shape(dim=[Dimension(size=size) for size in array.shape]),
-        tensor_content=np.ascontiguousarray(array).tobytes(),
-    )
+_PREDICT_REQUEST = PredictRequest.pb()
 
 
-def to_array(tensor: TensorProto) -> npt.NDArray[Any]:
+def to_request(spec: ModelSpec, arrays: Arrays) -> Any:
+    """The raw ``PredictRequest`` with named arrays."""
+    request = _PREDICT_REQUEST(model_spec=ModelSpec.pb(spec))
+    for name, array in arrays.items():
+        tensor = request.inputs[name]
+        tensor.dtype = _NUMBERS[array.dtype.name]
+        for size in array.shape:
+            tensor.tensor_shape.dim.add(size=size)
+        tensor.tensor_content = array.tobytes()
+    return request
+
+
+def to_array(tensor: Any) -> npt.NDArray[Any]:
     """The array in a message.
 
     Raises:
