@@ -48,7 +48,7 @@ def measure(client: ModelServer, batch: Arrays, threads: int) -> tuple[float, fl
 def table(server: RunningServer) -> None:
     """All sizes and numbers of threads, both interfaces in turn, medians of all rounds."""
     inputs, _ = manifests.read_golden(server.model_dir / "1")
-    urls = (server.settings["MODEL_SERVER_URL"], server.rest_url)
+    urls = (server.url_of("grpc"), server.url_of("rest"))
     clients = [ModelServer(server.as_settings(url), server.manifest()) for url in urls]
     print("| rows | threads | gRPC calls/s | REST calls/s | ratio | gRPC CPU ms | REST CPU ms |")
     print("|--:|--:|--:|--:|--:|--:|--:|")

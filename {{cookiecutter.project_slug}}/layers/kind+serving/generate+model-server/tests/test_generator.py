@@ -7,6 +7,7 @@ import pytest
 import samples
 from asking import ask, assert_problem, in_background, sample, wait_for
 from conftest import MakeService, Service
+from fakes import slow_model
 from streams import ask_for_stream, events_of, open_stream
 
 from service import server_errors as errors
@@ -45,12 +46,13 @@ def test_a_poisoned_text_fails_alone(service: Service) -> None:
         assert "poisoned" not in answers[text].text
 
 
-def test_a_server_that_breaks_off_ends_a_stream_with_an_event(service: Service) -> None:
+def test_a_server_that_breaks_off_ends_a_stream_with_an_event(make_service: MakeService) -> None:
+    service = make_service(load=slow_model())
+    service.wait_until_ready()
+    warm = len(service.model.step_sizes)
     stream = open_stream(service, samples.ROUTE, samples.BODY)
-    service.model.gate.clear()
-    time.sleep(0.05)
+    wait_for(lambda: len(service.model.step_sizes) > warm)
     service.model.fault.append(errors.Unreachable("gone"))
-    service.model.gate.set()
 
     kind, problem = events_of(stream.chunks)[-1]
 

@@ -23,6 +23,8 @@ class FakeModel:
     """Set when the server has been asked."""
     batch_sizes: list[int]
     """Inputs of each call."""
+    under_way: list[int]
+    """For each call that waits at the gate, something."""
     fault: "list[Exception | Arrays | bool]"
     """While there is one, it is raised, answered, or said of the server's readiness."""
 
@@ -41,8 +43,10 @@ class FakeModel:
     def predict(self, batch: Arrays, *, timeout_seconds: float) -> Arrays:
         """Score each input of *batch*; fail if one of them is the poison."""
         self.entered.set()
+        self.under_way.append(1)
         if not self.gate.wait(timeout_seconds):
             raise TimedOut("no answer")
+        self.under_way.pop()
         if self.fault and isinstance(self.fault[0], Exception):
             raise self.fault[0]
         if self.fault and isinstance(self.fault[0], dict):
@@ -64,5 +68,11 @@ def fake_model() -> type[FakeModel]:
     """A fresh class, so that tests do not share its gate."""
     gate = threading.Event()
     gate.set()
-    own = {"gate": gate, "entered": threading.Event(), "batch_sizes": [], "fault": []}
+    own = {
+        "gate": gate,
+        "entered": threading.Event(),
+        "batch_sizes": [],
+        "under_way": [],
+        "fault": [],
+    }
     return type("OneFakeModel", (FakeModel,), own)

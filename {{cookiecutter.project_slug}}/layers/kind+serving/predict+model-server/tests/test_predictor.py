@@ -1,6 +1,5 @@
 """Arrays and a model server: what goes there together, and which answers are none."""
 
-import threading
 import time
 
 import httpx
@@ -100,8 +99,7 @@ def test_a_server_that_hangs_is_waited_for_until_the_deadline(service: Service) 
 def test_many_requests_are_with_the_server_at_a_time(service: Service) -> None:
     service.model.gate.clear()
     threads = [in_background(service) for _ in range(8)]
-    time.sleep(0.2)
-    assert threading.active_count() > 8
+    wait_for(lambda: len(service.model.under_way) == 8)
     service.model.gate.set()
     for thread in threads:
         thread.join(5)

@@ -1,5 +1,6 @@
 """A conversation -> a text, by templates as models bring them."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,72 +8,60 @@ from jinja2 import TemplateError
 
 from service.chat import ChatTemplate
 
+TEMPLATES = Path(__file__).parent / "chat_templates"
 MESSAGES = [
     {"role": "system", "content": "Be kind."},
     {"role": "user", "content": "<b>Grüße</b>"},
 ]
 
 
-def render(source: str, **special_tokens: str) -> str:
-    """The text that the template *source* makes of the conversation."""
-    return ChatTemplate(source, special_tokens).render(MESSAGES)
+def render(name: str, messages: Any = MESSAGES, **special_tokens: str) -> str:
+    """The text that the template called *name* makes of a conversation."""
+    source = (TEMPLATES / f"{name}.jinja").read_text(encoding="utf-8").removesuffix("\n")
+    return ChatTemplate(source, special_tokens).render(messages)
 
 
 def test_a_template_sees_messages_special_tokens_and_that_an_answer_is_to_begin() -> None:
-    source = (
-        "{{ bos_token }}{%-for message in messages-%}[{{ message['role'] }}] "
-        "{{ message.content }}{{ eos_token }}{%-endfor-%}"
-        "{%-if add_generation_prompt%}[assistant]{%-endif%}"
-    )
-
-    text = render(source, bos_token="<s>", eos_token="</s>")  # noqa: S106  # no passwords
+    text = render("whole", bos_token="<s>", eos_token="</s>")  # noqa: S106  # no passwords
 
     assert text == "<s>[system] Be kind.</s>[user] <b>Grüße</b></s>[assistant]"
 
 
 def test_lines_of_nothing_but_blocks_leave_nothing() -> None:
-    assert render(
-        "{%for message in messages%}\n  {%if loop.first%}\na\n  {%endif%}\n{%endfor%}\nb"
-    ) == ("a\nb")
+    assert render("lines") == "a\nb"
 
 
 @pytest.mark.parametrize(
-    ("source", "text"),
+    ("name", "text"),
     [
-        ("{{ messages[1].content | tojson }}", '"<b>Grüße</b>"'),
-        ("{%for m in messages%}{{ m.role }}{%break%}{%endfor%}", "system"),
-        (
-            "{%for m in messages%}{%if loop.first%}{%continue%}{%endif%}{{ m.role }}{%endfor%}",
-            "user",
-        ),
-        ("{{ messages | length }}", "2"),
-        ("{{ unknown }}", ""),
+        ("as-json", '"<b>Grüße</b>"'),
+        ("break", "system"),
+        ("continue", "user"),
+        ("length", "2"),
+        ("unknown", ""),
     ],
 )
-def test_templates_have_what_the_dialect_promises(source: str, text: str) -> None:
-    assert render(source) == text
+def test_templates_have_what_the_dialect_promises(name: str, text: str) -> None:
+    assert render(name) == text
 
 
 def test_a_template_may_ask_for_the_date() -> None:
-    assert len(render("{{ strftime_now('%Y-%m-%d') }}")) == 10
+    assert len(render("date")) == 10
 
 
 @pytest.mark.parametrize(
-    "source",
-    [
-        "{{ raise_exception('no') }}",
-        "{{ messages.append(1) }}",
-        "{{ messages[0].__class__.__mro__ }}",
-        "{{ ''.__class__.__base__.__subclasses__() }}",
-        "{{ unknown.attribute }}",
-    ],
+    "name", sorted(path.stem for path in TEMPLATES.glob("refused-*.jinja")), ids=str
 )
-def test_what_a_template_refuses_or_may_not_do_is_an_error(source: str) -> None:
+def test_what_a_template_refuses_or_may_not_do_is_an_error(name: str) -> None:
     with pytest.raises(TemplateError):
-        render(source)
+        render(name)
+
+
+def test_there_are_templates_that_are_refused() -> None:
+    assert len(list(TEMPLATES.glob("refused-*.jinja"))) == 5
 
 
 def test_a_conversation_is_text_to_a_template_and_no_template_itself() -> None:
-    messages: list[dict[str, Any]] = [{"role": "user", "content": "{{ 7 * 7 }}"}]
+    braces = "{" * 2 + " 7 * 7 " + "}" * 2
 
-    assert ChatTemplate("{{ messages[0].content }}", {}).render(messages) == "{{ 7 * 7 }}"
+    assert render("content", [{"role": "user", "content": braces}]) == braces

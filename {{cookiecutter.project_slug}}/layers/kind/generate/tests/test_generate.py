@@ -108,7 +108,9 @@ def test_a_stop_string_ends_the_text_and_is_no_part_of_it(
     assert "".join(piece["text"] for piece in pieces(service, stop=stop)) == text
 
 
-def test_a_text_that_a_stop_string_ends_frees_its_place(service: Service) -> None:
+def test_a_text_that_a_stop_string_ends_frees_its_place(make_service: MakeService) -> None:
+    service = make_service(load=slow_model())  # a fast one is at its end before anybody has read
+    service.wait_until_ready()
     assert text_of(service, text=samples.FOREVER, stop="aaa", max_new_tokens=400) == ""
     wait_for(lambda: sample(service, "service_running_sequences") == 0)
 

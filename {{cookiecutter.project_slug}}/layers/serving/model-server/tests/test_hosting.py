@@ -79,6 +79,28 @@ def test_a_server_that_is_lost_makes_the_service_not_ready_and_is_found_again(
     assert "service_circuit_open 0.0" in service.client.get("/metrics").text
 
 
+def test_one_probe_that_fails_changes_nothing(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probes = []
+
+    def hitch(*_args: Any, timeout_seconds: float) -> bool:
+        probes.append(timeout_seconds)
+        if len(probes) == 1:
+            raise errors.TimedOut("10.0.0.1 hitched")
+        return True
+
+    monkeypatch.setattr(type(service.pipeline.server), "is_ready", hitch)
+    answers = []
+    end = time.monotonic() + 5
+    while len(probes) < 3 and time.monotonic() < end:
+        answers.append(ask(service).status_code)
+        assert is_ready(service)
+
+    assert len(probes) >= 3
+    assert set(answers) == {httpx.codes.OK}
+
+
 def test_failures_open_the_circuit_before_the_next_probe(make_service: MakeService) -> None:
     service = make_service(circuit_failures=2)
     service.wait_until_ready()

@@ -11,10 +11,8 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from service.manifest import Signature
 from service.task import CHAT_TEMPLATE, NAME, TOKENIZER, Parameters
 
-CHAT = (
-    "{%for message in messages%}<|{{ message.role }}|>{{ message.content }}\n{%endfor%}"
-    "<|assistant|>"
-)
+_TEMPLATES = Path(__file__).parent / "chat_templates"
+CHAT = (_TEMPLATES / "turns.jinja").read_text(encoding="utf-8").removesuffix("\n")
 """A chat template, as models bring theirs."""
 END = "<|end|>"
 HALF_AN_EMOJI = ("ð", "Ł")

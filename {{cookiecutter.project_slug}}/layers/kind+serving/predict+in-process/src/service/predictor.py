@@ -9,44 +9,29 @@ from service.batching import MicroBatcher, Run
 from service.errors import DeadlineExceeded
 from service.hosting import HostedModel
 from service.manifest import Arrays
-from service.metrics import Metrics
-from service.model import LoadModel, Model, kind
-from service.settings import Settings
-from service.task import Task
+from service.model import kind
 
 
 class Predictor(HostedModel):
     """Answers arrays from the moment its model is loaded and warm.
 
-    Args:
-        settings: which model, and how much at a time.
-        metrics: where it counts.
-        on_failure: told once when the model cannot be loaded.
-        load: makes the model from its folder; called in the executor's thread.
-
-    Raises:
-        OwnerError: there is no such model, or it was made for another task.
+    Args and errors are those of ``HostedModel``.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        metrics: Metrics,
-        on_failure: Callable[[Exception], None],
-        load: LoadModel = Model,
-    ) -> None:
-        super().__init__(settings, metrics)
-        self.task = Task(self.folder, self.manifest, settings)
-        self._load_model = load
-        self._batcher = MicroBatcher[Arrays, Arrays](
+    executor: MicroBatcher[Arrays, Arrays]
+
+    def make_executor(
+        self, on_failure: Callable[[Exception], None]
+    ) -> MicroBatcher[Arrays, Arrays]:
+        """Batches, as ``HostedModel`` says."""
+        return MicroBatcher[Arrays, Arrays](
             self._prepare,
             kind=kind,
-            max_batch_size=settings.max_batch_size,
-            max_queued=settings.max_queued_inputs,
-            metrics=metrics,
+            max_batch_size=self.settings.max_batch_size,
+            max_queued=self.settings.max_queued_inputs,
+            metrics=self.metrics,
             on_failure=on_failure,
         )
-        self.executor = self._batcher
 
     @property
     def format_name(self) -> str:
@@ -63,7 +48,7 @@ class Predictor(HostedModel):
         Raises:
             NotReady, QueueFull, DeadlineExceeded, ModelFailed: as their names say.
         """
-        answers = self._batcher.submit(arrays, deadline=deadline)
+        answers = self.executor.submit(arrays, deadline=deadline)
         try:
             return [answer.result(deadline - time.monotonic()) for answer in answers]
         except FutureTimeoutError:
@@ -72,15 +57,7 @@ class Predictor(HostedModel):
             cancel(answers)
 
     def _prepare(self) -> Run[Arrays, Arrays]:
-        started = time.monotonic()
-        model = self._load_model(
-            self.folder,
-            self.manifest,
-            format_name=self.settings.model_format,
-            threads=self.settings.numeric_threads,
-        )
-        self.tell_ready(model.format_name, time.monotonic() - started)
-        return model.predict
+        return self.load_model().predict
 
 
 def cancel(answers: Sequence["Future[Arrays]"]) -> None:

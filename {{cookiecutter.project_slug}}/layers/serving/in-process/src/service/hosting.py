@@ -1,5 +1,8 @@
 """What is the same for every model in this process: it is found, started, watched and drained."""
 
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 from service import manifest as manifests
@@ -7,29 +10,45 @@ from service.executor import Executor
 from service.logs import log
 from service.manifest import ModelVersion
 from service.metrics import Metrics
+from service.model import LoadedModel, LoadModel, Model
 from service.settings import Settings
+from service.task import Task
 
 
-class HostedModel:
+class HostedModel(ABC):
     """One version of a model, and the executor that runs it.
 
     Args:
-        settings: which version.
+        settings: which version, and how much at a time.
         metrics: where it counts.
+        on_failure: told once when the model cannot be loaded.
+        load: makes the model from its folder; called in the executor's thread.
 
     Raises:
         OwnerError: there is no such version.
     """
 
     executor: Executor[Any, Any]
-    """Set by the class that knows what it runs."""
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        on_failure: Callable[[Exception], None],
+        load: LoadModel = Model,
+    ) -> None:
         self.settings = settings
         self.metrics = metrics
         self.folder = manifests.find_version(settings.model_dir, settings.model_version)
         self.manifest = manifests.read(self.folder)
+        self.task = Task(self.folder, self.manifest, settings)
+        self.executor = self.make_executor(on_failure)
+        self._load = load
         self._is_draining = False
+
+    @abstractmethod
+    def make_executor(self, on_failure: Callable[[Exception], None]) -> Executor[Any, Any]:
+        """What runs the model; *on_failure* is for it."""
 
     def start(self) -> None:
         """Load the model in the executor's thread; returns at once."""
@@ -64,8 +83,24 @@ class HostedModel:
         """Which model answers."""
         return self.manifest.model_version
 
-    def tell_ready(self, format_name: str, seconds: float) -> None:
-        """Say that the artefact in *format_name* was loaded, within *seconds*."""
+    def load_model(self, **options: Any) -> LoadedModel:
+        """Load the model, and say so; for the executor's thread.
+
+        Args:
+            options: what else ``Model`` wants to know.
+        """
+        started = time.monotonic()
+        model = self._load(
+            self.folder,
+            self.manifest,
+            format_name=self.settings.model_format,
+            threads=self.settings.numeric_threads,
+            **options,
+        )
+        self._tell_ready(model.format_name, time.monotonic() - started)
+        return model
+
+    def _tell_ready(self, format_name: str, seconds: float) -> None:
         facts = self.manifest
         self.metrics.model_info.clear()
         self.metrics.model_info.labels(facts.name, facts.version, facts.task, format_name).set(1)

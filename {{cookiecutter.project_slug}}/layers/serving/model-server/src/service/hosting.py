@@ -27,6 +27,8 @@ _SEARCH_SECONDS = 0.2
 """Between two probes of one that is not."""
 PROBE_SECONDS = 2.0
 """After so long a probe has failed."""
+_MOST_MISSES = 1
+"""Probes of a server that was well that may fail in a row: one may meet a moment's hitch."""
 
 
 class WrongModel(Exception):
@@ -66,6 +68,7 @@ class HostedModel(ABC):
         )
         self._on_failure = on_failure
         self._is_known = False  # as the right model, since it was last seen ill
+        self._misses = 0  # probes that have failed in a row
         self._is_draining = False
         self._closed = threading.Event()
         self._reason = ""
@@ -136,7 +139,7 @@ class HostedModel(ABC):
         try:
             while not self._closed.is_set():
                 self._look()
-                well = self._is_known and not self.upstream.breaker.is_open
+                well = self._is_known and not self._misses and not self.upstream.breaker.is_open
                 self._closed.wait(_WATCH_SECONDS if well else _SEARCH_SECONDS)
         except Exception as error:  # noqa: BLE001  # a fault of ours; /livez says no from now on
             self._on_failure(error)
@@ -147,16 +150,19 @@ class HostedModel(ABC):
         breaker = self.upstream.breaker
         try:
             if not self.server.is_ready(timeout_seconds=PROBE_SECONDS):
-                self._lose("the model server does not serve this version")
-            elif not self._is_known or breaker.is_open:
+                self._miss("the model server does not serve this version")
+                return
+            if not self._is_known or breaker.is_open:
                 self.check_model()
                 breaker.close()
                 self._find(time.monotonic() - started)
+            self._misses = 0
         except ServerError as error:
-            self._lose(str(error))
+            self._miss(str(error))
         except WrongModel as error:
             self._lose(f"the model server has another model: {error}")
-        self.metrics.model.circuit_open.set(breaker.is_open)
+        finally:
+            self.metrics.model.circuit_open.set(breaker.is_open)
 
     def _find(self, seconds: float) -> None:
         self._is_known = True
@@ -166,6 +172,12 @@ class HostedModel(ABC):
         self.metrics.model_info.clear()
         self.metrics.model_info.labels(*labels).set(1)
         log.info("ready", model=str(self.folder), seconds=round(seconds, 2))
+
+    def _miss(self, reason: str) -> None:
+        """Count a probe that failed; too many in a row lose the server."""
+        self._misses += 1
+        if not self._is_known or self._misses > _MOST_MISSES:
+            self._lose(reason)
 
     def _lose(self, reason: str) -> None:
         if self._is_known:

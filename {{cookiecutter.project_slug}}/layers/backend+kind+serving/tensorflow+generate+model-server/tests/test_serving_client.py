@@ -1,25 +1,21 @@
-"""The model behind TensorFlow Serving's two interfaces, which a stand-in speaks."""
-
-import threading
-import time
-from collections.abc import Iterator
+"""What TensorFlow Serving's client has to itself: the loop in the graph, and its errors."""
 
 import numpy as np
 import pytest
-from model_servers import RunningServer, running_server
-from trained import make_model
+from model_servers import RunningServer
+from server_asks import SECONDS, answer, prompt
 
-from service import manifest as manifests
 from service import runtime
 from service.lengths import signature_lengths
 from service.manifest import Arrays, Manifest
 from service.model_server import ModelServer
 from service.sampling import Sampler, Sampling
 from service.sequences import FinishReason, Prompt
-from service.server_errors import Failed, Garbage, Refused, TimedOut, Unreachable
+from service.server_errors import Failed, Garbage, Refused, TimedOut
 from service.task import Parameters, Task
 
-SECONDS = 20.0
+pytest_plugins = ["asked_server"]
+
 HOW = [
     {},
     {"temperature": 1.0},
@@ -30,35 +26,6 @@ HOW = [
     {"temperature": 1.0, "presence_penalty": 0.5, "frequency_penalty": 0.3},
 ]
 """Ways to choose tokens: each parameter counts in one."""
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    folder = tmp_path_factory.mktemp("serving")
-    with running_server(make_model(folder), folder) as server:
-        yield server
-
-
-@pytest.fixture(params=["grpc", "rest"])
-def url(request: pytest.FixtureRequest, server: RunningServer) -> str:
-    return server.rest_url if request.param == "rest" else server.settings["MODEL_SERVER_URL"]
-
-
-@pytest.fixture
-def client(server: RunningServer, url: str) -> Iterator[ModelServer]:
-    client = ModelServer(server.as_settings(url), server.manifest())
-    yield client
-    client.close()
-
-
-@pytest.fixture(scope="module")
-def facts(server: RunningServer) -> Manifest:
-    return manifests.read(server.model_dir / "1")
-
-
-@pytest.fixture(scope="module")
-def task(server: RunningServer, facts: Manifest) -> Task:
-    return Task(server.model_dir / "1", facts, server.as_settings())
 
 
 class Steps:
@@ -87,18 +54,9 @@ class Steps:
         return [*given, "length"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def steps(server: RunningServer, facts: Manifest) -> Steps:
     return Steps(server, facts)
-
-
-def prompt(task: Task, text: str, most: int = 12, seed: int = 0, **how: float) -> Prompt:
-    sampling = Sampling(**how, seed=seed)  # type: ignore[arg-type]  # top_k is a whole number
-    return Prompt(task.encode(text), sampling, most, frozenset(task.end_tokens))
-
-
-def answer(client: ModelServer, asked: Prompt) -> list[int | FinishReason]:
-    return list(client.generate(asked, timeout_seconds=SECONDS))
 
 
 @pytest.mark.parametrize("how", HOW, ids=str)
@@ -109,16 +67,6 @@ def test_it_goes_on_as_a_service_that_runs_the_model_itself(
         asked = prompt(task, text, 6 + 5 * seed, seed, **how)
 
         assert answer(client, asked) == steps.answer(asked)
-
-
-def test_an_end_token_ends_the_text_and_is_no_part_of_it(client: ModelServer, task: Task) -> None:
-    free = answer(client, prompt(task, "Two", 8, temperature=1.0))
-    token = free[2]
-    assert isinstance(token, int)
-    asked = prompt(task, "Two", 8, temperature=1.0)
-    ended = Prompt(asked.tokens, asked.sampling, 8, frozenset({token}))
-
-    assert answer(client, ended) == [*free[: free.index(token)], "stop"]
 
 
 def test_prompts_of_every_length_have_a_signature(
@@ -132,23 +80,6 @@ def test_prompts_of_every_length_have_a_signature(
         asked = Prompt(tokens, Sampling(), 2, frozenset())
 
         assert answer(client, asked) == steps.answer(asked)
-
-
-def test_texts_side_by_side_are_those_of_one_alone(client: ModelServer, task: Task) -> None:
-    asked = [prompt(task, f"Number {i}" + " and" * i, 5 + i, i, temperature=1.0) for i in range(8)]
-    alone = [answer(client, each) for each in asked]
-    found: dict[int, list[int | FinishReason]] = {}
-
-    def ask(number: int) -> None:
-        found[number] = answer(client, asked[number])
-
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert [found[i] for i in range(8)] == alone
 
 
 def test_rows_of_one_call_do_not_touch_each_other(
@@ -182,15 +113,6 @@ def test_what_it_does_not_take_is_refused(client: ModelServer, facts: Manifest) 
         answer(client, Prompt([1], Sampling(), 1, frozenset(range(9))))
 
 
-def test_it_says_which_versions_it_has(server: RunningServer, url: str, task: Task) -> None:
-    other = ModelServer(server.as_settings(url), server.manifest(7))
-
-    assert not other.is_ready(timeout_seconds=SECONDS)
-    assert ModelServer(server.as_settings(url), server.manifest()).is_ready(timeout_seconds=SECONDS)
-    with pytest.raises(Refused, match=r"Specific\(default, 7\)"):
-        answer(other, prompt(task, "On"))
-
-
 def test_faults_have_their_kinds_and_pass(
     server: RunningServer, client: ModelServer, task: Task
 ) -> None:
@@ -209,28 +131,3 @@ def test_faults_have_their_kinds_and_pass(
             server.fail("")
 
     assert answer(client, asked)
-
-
-def test_a_server_that_hangs_is_waited_for_so_long_and_no_longer(
-    server: RunningServer, client: ModelServer, task: Task
-) -> None:
-    server.hang()
-    started = time.monotonic()
-    try:
-        with pytest.raises(TimedOut):
-            next(client.generate(prompt(task, "On"), timeout_seconds=0.5))
-    finally:
-        server.go_on()
-
-    assert 0.4 < time.monotonic() - started < 3
-    assert answer(client, prompt(task, "On", 3))
-
-
-@pytest.mark.parametrize("url", ["grpc://127.0.0.1:9", "http://127.0.0.1:9"])
-def test_a_server_that_is_not_there_is_unreachable(
-    server: RunningServer, task: Task, url: str
-) -> None:
-    client = ModelServer(server.as_settings(url), server.manifest())
-
-    with pytest.raises(Unreachable, match=r"127\.0\.0\.1:9"):
-        answer(client, prompt(task, "On"))
