@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -11,20 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pytest
-
 from matrix import Combination
 from service import clean_environ, free_port
 
 START_SECONDS = 120
 PROBE = Path(__file__).parent / "probe_model_server.py"
-
-
-def skip_without_java(answers: Combination) -> None:
-    """Say so where TorchServe cannot run."""
-    needs_java = (answers["backend"], answers["serving"]) == ("pytorch", "model-server")
-    if needs_java and shutil.which("java") is None:
-        pytest.skip("Java is not installed, so TorchServe was not run")
 
 
 @contextmanager

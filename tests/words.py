@@ -16,6 +16,8 @@ WORDS: dict[str, str] = {
     "in-process": r"in.process|micro.batch",
     "model-server": r"model[_-]server|torchserve|tensorflow.serving|circuit.breaker",
     "github-actions": r"github.actions|\.github\b|dependabot|actions/checkout",
+    "gitlab-ci": r"gitlab",
+    "jenkins": r"jenkins",
 }
 """For each answer, a pattern without regard to case; read in paths and in all text."""
 

