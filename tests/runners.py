@@ -192,7 +192,7 @@ def gitlab(clone: Path, settings: Settings, folder: Path) -> Run:
             "DEPLOY_TARGET": "compose",
             "PRODUCTION": f"{settings.registry}/acme/demo:production",
         }
-    words = [str(program), "--cwd", str(work), "--network", "host"]
+    words = [str(program), "--cwd", "work", "--network", "host"]
     words += ["--pull-policy", "if-not-present", "--ignore-predefined-vars", "CI_REGISTRY"]
     words += ["--volume", f"{socket}:/engine.sock", "--volume", f"{settings.key}:/cosign.key"]
     for name, value in variables.items():
