@@ -6,10 +6,12 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import NoReturn
 
 from service.errors import OwnerError
+from service.lifecycle import production
 from service.lifecycle.source import Source
 from service.manifest import choose, find_version
 from service.threads import available_cpus, limit_threads
@@ -78,6 +80,42 @@ def _verify(options: argparse.Namespace) -> None:
     _say(f'{table(verify(folder))}\nVerified: "{folder}".')
 
 
+def _fetch(options: argparse.Namespace) -> None:
+    from service.lifecycle.fetch import fetch  # noqa: PLC0415
+    from service.lifecycle.verify import table  # noqa: PLC0415
+
+    found = fetch(options.origin, options.model_dir, options.sha256 or None)
+    number = int(found.folder.name)
+    if found.checks:
+        _say(f'{table(found.checks)}\nFetched and verified: "{found.folder}".')
+    else:
+        _say(f'There already: "{found.folder}".')
+    if number != found.theirs:
+        _say(f"Where it comes from it is version {found.theirs}; here that is another model.")
+    if (answers := int(find_version(options.model_dir, None).name)) != number:
+        _say(
+            f"Services answer with version {answers}; "
+            f'"make use VERSION={number}" lets this one answer.'
+        )
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from service.lifecycle.compare import TOLERANCE, compare  # noqa: PLC0415
+
+    candidate = options.folder or find_version(options.model_dir, None)
+    tolerance = TOLERANCE if options.tolerance is None else options.tolerance
+    with TemporaryDirectory(prefix="production-") as scratch:
+        name = options.model_dir.resolve().name
+        folder = production.find(options, name, Path(scratch))
+        found = compare(candidate, folder, Source.of(options), tolerance=tolerance)
+    found.write(options.reports)
+    if found.candidate.metrics:
+        _say(f"{found.held_out_examples} held-out examples:\n\n{found.table()}\n")
+    if found.outcome == "refused":
+        raise OwnerError(found.reason)
+    _say(found.reason)
+
+
 def _use(options: argparse.Namespace) -> None:
     choose(options.model_dir, options.version)
     _say(f'Services of "{options.model_dir}" answer with version {options.version} from now on.')
@@ -86,7 +124,8 @@ def _use(options: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m service.lifecycle",
-        description="From data to a model version: train, evaluate, export, verify, use.",
+        description="From data to a model version: train, evaluate, export, verify, fetch, compare, "
+        "use.",
     )
     parser.add_argument(
         "--traceback", action="store_true", help="show where in the code an error arose"
@@ -147,6 +186,50 @@ def _parser() -> argparse.ArgumentParser:
         "--version", type=_at_least_one, metavar="N", help="in --model-dir (default: the newest)"
     )
 
+    fetch = commands.add_parser(
+        "fetch", parents=[model_dir], help="take a version that was made elsewhere, and verify it"
+    )
+    fetch.set_defaults(run=_fetch)
+    fetch.add_argument(
+        "origin",
+        metavar="FROM",
+        help="a model's or a version's folder, or a .tar.gz or .zip of one at http(s):// or "
+        "file://",
+    )
+    fetch.add_argument(
+        "--sha256", metavar="HEX", help="what the archive must have (default: not compared)"
+    )
+
+    compare = commands.add_parser(
+        "compare",
+        parents=[model_dir],
+        help="refuse a version that is worse than the model in production",
+    )
+    compare.set_defaults(run=_compare)
+    compare.add_argument(
+        "folder",
+        type=Path,
+        nargs="?",
+        metavar="VERSION_DIR",
+        help="the candidate (default: the version in --model-dir that is served)",
+    )
+    production.add_arguments(compare)
+    Source.add_arguments(compare)
+    compare.add_argument(
+        "--tolerance",
+        type=_share,
+        metavar="X",
+        help="by how much the deciding metric may be lower (default: TOLERANCE in "
+        "service/lifecycle/compare.py)",
+    )
+    compare.add_argument(
+        "--reports",
+        type=Path,
+        default=Path("build/reports"),
+        metavar="DIR",
+        help="where comparison.json and comparison.md go (default: %(default)s)",
+    )
+
     use = commands.add_parser(
         "use", parents=[model_dir], help="let a version answer, in services that run too"
     )
@@ -159,6 +242,16 @@ def _at_least_one(text: str) -> int:
     number = int(text) if text.isascii() and text.isdigit() else 0
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return number
+
+
+def _share(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
     return number
 
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from service import manifest as manifests
 from service import network
 from service.encoding import TOKENIZER, Encoder
 from service.lifecycle import wordpiece
@@ -60,3 +62,9 @@ def start(
             network=network.configure(checkpoint.folder, 0),
         )
     return Start(tokenizer, parameters)
+
+
+def version_start(folder: Path) -> Start:
+    """What the model version in *folder* started from."""
+    parameters = Parameters.model_validate(manifests.read(folder).parameters)
+    return Start((folder / TOKENIZER).read_bytes(), parameters)

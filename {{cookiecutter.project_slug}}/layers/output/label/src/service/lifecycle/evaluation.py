@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 
 from service.lifecycle import engine
 from service.lifecycle.examples import UNKNOWN, Dataset, Examples
-from service.manifest import Arrays
+from service.manifest import Arrays, Manifest
 from service.network import Network
+from service.runtime import Predict
 
 METRIC = "accuracy"
 """The one that decides."""
@@ -128,6 +129,17 @@ def judge(model: Network, examples: Dataset) -> Report:
     signature = examples.parameters.signature(len(examples.labels))
     outputs = engine.predict(model, signature, held_out.inputs)
     return report(examples.labels, held_out, outputs)
+
+
+def judge_version(predict: Predict, manifest: Manifest, examples: Examples) -> Report:
+    """Ask an exported model *examples*.
+
+    Args:
+        predict: gives its outputs for a batch of any length.
+        manifest: its version's.
+        examples: as it reads them.
+    """
+    return report(manifest.labels, examples, predict(examples.inputs))
 
 
 def report(labels: list[str], examples: Examples, outputs: Arrays) -> Report:

@@ -15,6 +15,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
+from service import manifest as manifests
 from service.errors import BadValue, OwnerError
 from service.lifecycle.examples import Dataset, Examples
 from service.lifecycle.source import Source
@@ -37,13 +38,21 @@ FEWEST_IMAGES = 8
 """A label with fewer images is refused: too few to learn from and to be judged by."""
 
 
-def load(source: Source) -> Dataset:
+def load(source: Source, version: Path | None = None) -> Dataset:
     """The examples in the source's folder, or the starter's.
+
+    Args:
+        source: what a training starts from.
+        version: the folder of a model version, to have the examples as that model reads them;
+            ``None`` to have them as a new one would.
 
     Raises:
         OwnerError: the folder is not laid out as it should be, or an image cannot be read.
     """
-    return _digits() if source.data is None else _folder(source.data)
+    parameters = DIGIT_PARAMETERS if source.data is None else PARAMETERS
+    if version is not None:
+        parameters = Parameters.model_validate(manifests.read(version).parameters)
+    return _digits(parameters) if source.data is None else _folder(source.data, parameters)
 
 
 def digit_images() -> tuple[list[Image.Image], list[int]]:
@@ -53,13 +62,13 @@ def digit_images() -> tuple[list[Image.Image], list[int]]:
     return [Image.fromarray(image) for image in shades], bunch.target.tolist()
 
 
-def _digits() -> Dataset:
+def _digits(parameters: Parameters) -> Dataset:
     images, targets = digit_images()
-    arrays = [to_array(image, DIGIT_PARAMETERS) for image in images]
+    arrays = [to_array(image, parameters) for image in images]
     train, held_out = _split(arrays, targets)
     return Dataset(
         labels=[str(digit) for digit in range(10)],
-        parameters=DIGIT_PARAMETERS,
+        parameters=parameters,
         train=train,
         held_out=held_out,
         description=(
@@ -79,15 +88,15 @@ def _digits() -> Dataset:
     )
 
 
-def _folder(data: Path) -> Dataset:
+def _folder(data: Path, parameters: Parameters) -> Dataset:
     paths = _paths_by_label(data)
-    arrays = [_array(path) for listed in paths.values() for path in listed]
+    arrays = [_array(path, parameters) for listed in paths.values() for path in listed]
     targets = [index for index, listed in enumerate(paths.values()) for _ in listed]
     train, held_out = _split(arrays, targets)
     counts = ", ".join(f"{label} {len(listed)}" for label, listed in paths.items())
     return Dataset(
         labels=list(paths),
-        parameters=PARAMETERS,
+        parameters=parameters,
         train=train,
         held_out=held_out,
         description=(
@@ -98,7 +107,7 @@ def _folder(data: Path) -> Dataset:
         limits=[
             "Images of another kind than these: other cameras, light, places or times.",
             "Images that show none of the labels: the model names one all the same.",
-            f"Details that vanish in {PARAMETERS.width} by {PARAMETERS.height} pixels.",
+            f"Details that vanish in {parameters.width} by {parameters.height} pixels.",
         ],
         threshold=THRESHOLD,
     )
@@ -126,14 +135,14 @@ def _paths_by_label(data: Path) -> dict[str, list[Path]]:
     return paths
 
 
-def _array(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+def _array(path: Path, parameters: Parameters) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     if not path.is_file():
         raise OwnerError(f'"{path}" is not a file. A label\'s folder holds images only.')
     try:
         image = read_image(path.read_bytes(), max_pixels=TaskSettings().max_pixels)
     except BadValue as error:
         raise OwnerError(f'"{path}": {error}. Replace or remove it.') from None
-    return to_array(image, PARAMETERS)
+    return to_array(image, parameters)
 
 
 def _split(

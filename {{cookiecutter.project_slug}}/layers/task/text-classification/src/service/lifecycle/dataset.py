@@ -17,7 +17,7 @@ from service.lifecycle.checkpoint import Checkpoint
 from service.lifecycle.examples import UNKNOWN, Dataset, Examples
 from service.lifecycle.labelled import Labelled, read
 from service.lifecycle.source import Source
-from service.lifecycle.start import Start, start
+from service.lifecycle.start import Start, start, version_start
 
 STARTER = Path(__file__).parents[3] / "data"
 
@@ -41,8 +41,13 @@ SPLIT = (
 )
 
 
-def load(source: Source) -> Dataset:
+def load(source: Source, version: Path | None = None) -> Dataset:
     """The examples of *source*, or the starter's.
+
+    Args:
+        source: what a training starts from.
+        version: the folder of a model version, to have the examples as that model reads them;
+            ``None`` to have them as a new one would.
 
     Raises:
         OwnerError: they are not laid out as they should be, or a text cannot be read.
@@ -54,11 +59,15 @@ def load(source: Source) -> Dataset:
     train, held_out = read(source.data or STARTER)
     counts = Counter(example.label for example in train)
     labels = sorted(counts)
-    begun = start(
-        checkpoint,
-        [example.text for example in train],
-        vocabulary_size=VOCABULARY_SIZE,
-        lowercase=True,
+    begun = (
+        version_start(version)
+        if version
+        else start(
+            checkpoint,
+            [example.text for example in train],
+            vocabulary_size=VOCABULARY_SIZE,
+            lowercase=True,
+        )
     )
     listed = ", ".join(f"{label} {counts[label]}" for label in labels)
     is_starter = source.data is None

@@ -12,6 +12,7 @@ numbers. With ``--base-model`` alone, a checkpoint is taken as it is.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from jinja2 import TemplateError
@@ -35,8 +36,13 @@ MAX_LENGTH = 512
 is to be learnt comes before."""
 
 
-def load(source: Source) -> Dataset:
+def load(source: Source, version: Path | None = None) -> Dataset:
     """The examples of *source*, or the starter's.
+
+    Args:
+        source: what a training starts from.
+        version: the folder of a model version, to have the examples as that model reads them;
+            ``None`` to have them as a new one would.
 
     Raises:
         OwnerError: they are not laid out as they should be.
@@ -48,7 +54,10 @@ def load(source: Source) -> Dataset:
     else:
         train, held_out = numbers.examples()
         origin = numbers.ORIGIN
-    begun = start.from_checkpoint(checkpoint) if checkpoint else start.from_texts(_texts(train))
+    if version:
+        begun = start.from_version(version)
+    else:
+        begun = start.from_checkpoint(checkpoint) if checkpoint else start.from_texts(_texts(train))
     is_as_it_is = checkpoint is not None and source.data is None
     if is_as_it_is and CHAT_TEMPLATE not in begun.assets:
         held_out = [example for example in held_out if isinstance(example, Text)]

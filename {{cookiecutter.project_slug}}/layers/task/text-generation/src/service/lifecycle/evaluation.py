@@ -8,14 +8,18 @@ import numpy.typing as npt
 
 from service import network
 from service.lifecycle import engine
-from service.lifecycle.examples import UNKNOWN, Dataset
-from service.manifest import Arrays
+from service.lifecycle.examples import UNKNOWN, Dataset, Examples
+from service.manifest import Arrays, Manifest
 from service.network import Network
+from service.runtime import Predict
+from service.task import Parameters
 
 METRIC = "exact_match"
 """The one that decides."""
 
 BATCH_SIZE = 32
+ROWS = 8
+"""Side by side where a model is judged step by step, each with its keys and values."""
 GOLDEN_PROMPT = 8
 """Tokens that a golden row has read before its step, where its text has so many."""
 GOLDEN_STEP = 3
@@ -89,6 +93,60 @@ def judge(model: Network, examples: Dataset) -> Report:
         known=held_out.targets != UNKNOWN,
         steps=golden_steps(model, examples),
     )
+
+
+def judge_version(predict: Predict, manifest: Manifest, examples: Examples) -> Report:
+    """Let an exported model foresee *examples*, token by token, as it does when it writes.
+
+    Args:
+        predict: runs one step.
+        manifest: its version's.
+        examples: as it reads them.
+    """
+    parameters = Parameters.model_validate(manifest.parameters)
+    tokens = examples.inputs["tokens"]
+    parts = [
+        _foresee(
+            predict,
+            parameters,
+            tokens[start : start + ROWS],
+            examples.targets[start : start + ROWS],
+        )
+        for start in range(0, len(examples), ROWS)
+    ]
+    losses, hits = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return Report(losses, hits, known=examples.targets != UNKNOWN, steps=({}, {}))
+
+
+def _foresee(
+    predict: Predict,
+    parameters: Parameters,
+    tokens: npt.NDArray[np.int64],
+    targets: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """Losses and hits of rows side by side; the tokens before the first target are one step."""
+    rows, length = tokens.shape
+    known = targets != UNKNOWN
+    losses, hits = np.zeros(targets.shape, np.float32), np.zeros(targets.shape, np.bool_)
+    past = np.repeat(parameters.empty_past(rows), length, axis=3)
+    read, end = 0, int(known.any(axis=0).argmax()) + 1
+    while read < length and known[:, read:].any():
+        found = predict(
+            {
+                "tokens": tokens[:, read:end],
+                "lengths": np.full(rows, read, np.int64),
+                "past": past,
+            }
+        )
+        past[:, :, :, read:end] = found["present"]
+        last, logits = end - 1, found["logits"]
+        right = np.where(known[:, last], targets[:, last], 0)
+        highest = logits.max(axis=1)
+        total = highest + np.log(np.exp(logits - highest[:, None]).sum(axis=1))
+        losses[:, last] = np.where(known[:, last], total - logits[np.arange(rows), right], 0)
+        hits[:, last] = logits.argmax(axis=1) == targets[:, last]
+        read, end = end, end + 1
+    return losses, hits
 
 
 def golden_steps(model: Network, examples: Dataset, rows: int = 6) -> tuple[Arrays, Arrays]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
+from service import manifest as manifests
 from service import network
 from service.errors import OwnerError
 from service.lifecycle import byte_pairs
@@ -67,6 +68,13 @@ def from_checkpoint(checkpoint: Checkpoint) -> Start:
     if template is not None:
         assets[CHAT_TEMPLATE] = template
     return Start(assets, parameters)
+
+
+def from_version(folder: Path) -> Start:
+    """What the model version in *folder* has."""
+    parameters = Parameters.model_validate(manifests.read(folder).parameters)
+    names = [name for name in (TOKENIZER, CHAT_TEMPLATE) if (folder / name).is_file()]
+    return Start({name: (folder / name).read_bytes() for name in names}, parameters)
 
 
 def _end_tokens(checkpoint: Checkpoint) -> list[int]:

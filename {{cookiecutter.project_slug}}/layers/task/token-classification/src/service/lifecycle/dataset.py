@@ -23,7 +23,7 @@ from service.lifecycle.examples import UNKNOWN, Dataset, Examples
 from service.lifecycle.labelled import Labelled, Mark, labels_in, read
 from service.lifecycle.names import with_other_names
 from service.lifecycle.source import Source
-from service.lifecycle.start import start
+from service.lifecycle.start import start, version_start
 from service.tags import OUTSIDE, tags_of
 from service.task import words_of
 
@@ -49,8 +49,13 @@ SPLIT = (
 )
 
 
-def load(source: Source) -> Dataset:
+def load(source: Source, version: Path | None = None) -> Dataset:
     """The examples of *source*, or the starter's.
+
+    Args:
+        source: what a training starts from.
+        version: the folder of a model version, to have the examples as that model reads them;
+            ``None`` to have them as a new one would.
 
     Raises:
         OwnerError: they are not laid out as they should be, or a text cannot be read.
@@ -61,11 +66,15 @@ def load(source: Source) -> Dataset:
         return _as_it_is(checkpoint, tags)
     train, held_out = read(source.data or STARTER)
     tags = tags_of(labels_in([*train, *held_out]))
-    begun = start(
-        checkpoint,
-        [example.text for example in train],
-        vocabulary_size=VOCABULARY_SIZE,
-        lowercase=False,
+    begun = (
+        version_start(version)
+        if version
+        else start(
+            checkpoint,
+            [example.text for example in train],
+            vocabulary_size=VOCABULARY_SIZE,
+            lowercase=False,
+        )
     )
     encoder = begun.encoder()
     more = [] if checkpoint else with_other_names(train)

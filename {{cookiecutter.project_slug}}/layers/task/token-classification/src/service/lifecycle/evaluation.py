@@ -10,9 +10,10 @@ import numpy as np
 
 from service.lifecycle import engine
 from service.lifecycle.examples import UNKNOWN, Dataset, Examples
-from service.manifest import Arrays
+from service.manifest import Arrays, Manifest
 from service.network import Network
 from service.numerics import softmax
+from service.runtime import Predict
 from service.tags import spans
 
 _Entity: TypeAlias = tuple[str, int, int]
@@ -113,6 +114,17 @@ def judge(model: Network, examples: Dataset) -> Report:
     signature = examples.parameters.signature(len(examples.labels))
     outputs = engine.predict(model, signature, held_out.inputs)
     return report(examples.labels, held_out, outputs)
+
+
+def judge_version(predict: Predict, manifest: Manifest, examples: Examples) -> Report:
+    """Ask an exported model *examples*.
+
+    Args:
+        predict: gives its outputs for a batch of any length.
+        manifest: its version's.
+        examples: as it reads them.
+    """
+    return report(manifest.labels, examples, predict(examples.inputs))
 
 
 def report(tags: list[str], examples: Examples, outputs: Arrays) -> Report:

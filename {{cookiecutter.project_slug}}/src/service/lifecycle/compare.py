@@ -1,0 +1,205 @@
+"""``compare``: is a new version as good as the model that is in production now?
+
+Both exported models answer the examples that are held out now, each as it reads them. A model in
+production may have learnt some of them; then it looks better than it is, never worse.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from service import runtime
+from service.errors import OwnerError
+from service.lifecycle import dataset, evaluation
+from service.lifecycle.examples import UNKNOWN, Dataset, Examples
+from service.lifecycle.source import Source
+from service.manifest import Arrays, Manifest, check_files, read
+from service.runtime import Predict
+from service.threads import available_cpus
+
+TOLERANCE = 0.02
+"""By how much the deciding metric may be lower: as much as trainings of the same data differ, when
+they run on other machines or begin with other numbers."""
+
+BATCH_SIZE = 32
+
+Outcome: TypeAlias = Literal["accepted", "refused", "no production model", "not comparable"]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A model version, and how good it is on the held-out examples.
+
+    Args:
+        version: its number.
+        created_at: when it was exported.
+        metrics: none when it was not judged.
+    """
+
+    version: int
+    created_at: str
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What was found.
+
+    Args:
+        outcome: in two words.
+        reason: the same in a sentence.
+        metric: the one that decides.
+        tolerance: by how much it may be lower than the one of production.
+        held_out_examples: how many were asked.
+        candidate: the new version.
+        production: the one that is in production, where there is one.
+    """
+
+    outcome: Outcome
+    reason: str
+    metric: str
+    tolerance: float
+    held_out_examples: int
+    candidate: Judged
+    production: Judged | None
+
+    def table(self) -> str:
+        """The figures of both in columns, in Markdown."""
+        lines = ["| metric | production | candidate | change |", "|---|---:|---:|---:|"]
+        before = self.production.metrics if self.production else {}
+        for name, value in self.candidate.metrics.items():
+            mark = " (decides)" if name == self.metric else ""
+            cells = ["", f"{value:.4f}", ""]
+            if name in before:
+                cells = [f"{before[name]:.4f}", f"{value:.4f}", f"{value - before[name]:+.4f}"]
+            lines.append(f"| {name}{mark} | {' | '.join(cells)} |")
+        return "\n".join(lines)
+
+    def write(self, folder: Path) -> None:
+        """Write ``comparison.json`` and, for people, ``comparison.md`` into *folder*."""
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
+        (folder / "comparison.json").write_text(text + "\n", encoding="utf-8")
+        table = f"\n{self.table()}\n" if self.candidate.metrics else ""
+        page = f"# Candidate and production: {self.outcome}\n\n{self.reason}\n{table}"
+        (folder / "comparison.md").write_text(page, encoding="utf-8")
+
+
+def compare(
+    candidate: Path, production: Path | None, source: Source, *, tolerance: float = TOLERANCE
+) -> Comparison:
+    """Compare two model versions.
+
+    Args:
+        candidate: the folder of the new one.
+        production: of the one that is in production; of its artefacts only the first is needed.
+        source: of the examples.
+        tolerance: by how much the deciding metric may be lower.
+
+    Raises:
+        OwnerError: the examples cannot be used, or a model does not load or is not what was
+            exported.
+    """
+    new = read(candidate)
+    old = None if production is None else read(production)
+    examples = dataset.load(source, candidate)
+    is_judged = set(examples.labels) == set(new.labels)
+    metrics = _judge(candidate, new, examples) if is_judged else {}
+    outcome: Outcome = "not comparable"
+    before: dict[str, float] = {}
+    if production is None or old is None:
+        outcome, reason = "no production model", "There is no model in production yet."
+    elif difference := _difference(new, old):
+        reason = f"Nothing was compared: {difference}."
+    elif not is_judged:
+        reason = (
+            f"Nothing was compared: the held-out examples have the labels "
+            f"{', '.join(examples.labels)}, the models {', '.join(new.labels)}. Give examples of "
+            f"theirs: DATA=..."
+        )
+    elif evaluation.METRIC not in metrics:
+        reason = "Nothing was compared: no right answers are known to the held-out examples."
+    else:
+        before = _judge_production(production, old, source)
+        outcome, reason = _decide(before[evaluation.METRIC], metrics[evaluation.METRIC], tolerance)
+    return Comparison(
+        outcome=outcome,
+        reason=reason,
+        metric=evaluation.METRIC,
+        tolerance=tolerance,
+        held_out_examples=len(examples.held_out),
+        candidate=Judged(new.version, new.created_at, metrics),
+        production=None if old is None else Judged(old.version, old.created_at, before),
+    )
+
+
+def _decide(before: float, now: float, tolerance: float) -> tuple[Outcome, str]:
+    both = f"{evaluation.METRIC} is {now:.4f}, in production {before:.4f}"
+    # Not a bare >=: 0.95 - 0.93 is a little more than 0.02.
+    if now - before >= -tolerance - 1e-9:
+        return "accepted", f"The candidate is good enough: {both}."
+    return "refused", (
+        f"The candidate is worse than the model in production: {both}; it may be lower by "
+        f"{tolerance:g} at most."
+    )
+
+
+def _difference(new: Manifest, old: Manifest) -> str:
+    """Why figures of both would say nothing together; empty when they do."""
+    if new.task != old.task:
+        return f"the model in production is for {old.task}, the candidate for {new.task}"
+    gone = sorted(set(old.labels) - set(new.labels))
+    added = sorted(set(new.labels) - set(old.labels))
+    if gone or added:
+        return (
+            "they know other labels; "
+            f"new: {', '.join(added) or 'none'}; no longer there: {', '.join(gone) or 'none'}"
+        )
+    return ""
+
+
+def _judge_production(folder: Path, manifest: Manifest, source: Source) -> dict[str, float]:
+    try:
+        return _judge(folder, manifest, dataset.load(source, folder))
+    except OwnerError as error:
+        raise OwnerError(
+            f"The model in production could not be judged. {error} Where it can be read no longer, "
+            f"compare with none: PRODUCTION= on make's command line."
+        ) from error
+
+
+def _judge(folder: Path, manifest: Manifest, examples: Dataset) -> dict[str, float]:
+    """The metrics of the version in *folder*, by what is served of it by default."""
+    artefact = manifest.artefact(None)
+    there = {name: each for name, each in manifest.files.items() if (folder / name).is_file()}
+    check_files(folder, manifest.model_copy(update={"files": there}), below=artefact.path)
+    predict = runtime.load(folder, manifest, artefact, threads=available_cpus())
+    held_out = _in_order(examples.held_out, examples.labels, manifest.labels)
+    return evaluation.judge_version(_in_batches(predict), manifest, held_out).metrics
+
+
+def _in_order(examples: Examples, labels: list[str], wanted: list[str]) -> Examples:
+    """*examples* with indices into *wanted* as targets, which has the same *labels*."""
+    if labels == wanted:
+        return examples
+    places = np.array([wanted.index(label) for label in labels])
+    known = examples.targets != UNKNOWN
+    targets = np.where(known, places[np.where(known, examples.targets, 0)], UNKNOWN)
+    return Examples(examples.inputs, targets)
+
+
+def _in_batches(predict: Predict) -> Predict:
+    """Let *predict* take a batch of any length."""
+
+    def predict_all(inputs: Arrays) -> Arrays:
+        length = len(next(iter(inputs.values())))
+        parts = [
+            predict({name: array[start : start + BATCH_SIZE] for name, array in inputs.items()})
+            for start in range(0, length, BATCH_SIZE)
+        ]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    return predict_all
