@@ -30,7 +30,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--image", default="", help="the image to run")
     parser.add_argument("--url", default="", help="where to ask it; when empty, inside of it")
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
         target = _target(options)
         if options.command == "deploy":
@@ -69,4 +68,5 @@ def _interrupt(*_: object) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(main())

@@ -139,10 +139,13 @@ class Cluster(ABC):
             if brought:
                 say(run("kubectl", "delete", "--ignore-not-found", *brought).strip())
 
-    def remember(self, release: Manifests | None) -> None:
-        """Keep *release* as the previous one; without one, forget what was kept."""
-        if release is None:
-            run("kubectl", "delete", "configmap", MEMORY, "--ignore-not-found")
+    def forget(self) -> None:
+        """Remove what :meth:`remember` wrote."""
+        run("kubectl", "delete", "configmap", MEMORY, "--ignore-not-found")
+
+    def remember(self, release: Manifests) -> None:
+        """Keep *release* as the previous one, unless it is what runs."""
+        if release == self.running():
             return
         memory = {
             "apiVersion": "v1",

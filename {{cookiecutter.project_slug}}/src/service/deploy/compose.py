@@ -1,7 +1,7 @@
 """One Docker host, with compose. ``DOCKER_HOST`` or the Docker context say which; ssh:// works too.
 
-Where a release is remembered: in tags of its images, on that host. ``<project>:before`` are those
-that run while others are tried, ``<project>:previous`` those that ran before the last deployment.
+A release is remembered there, by tags of its images: ``<project>:before`` for those that run while
+others are tried, ``<project>:previous`` for those that ran before the last deployment.
 """
 
 import json
@@ -18,11 +18,10 @@ class Images:
     """A release: the images that ``compose.yaml`` names with ``IMAGE`` set to *image*."""
 
     image: str
-    known_as: str
     is_new: bool = False
 
     def __str__(self) -> str:
-        return self.known_as
+        return self.image
 
 
 class Compose:
@@ -38,36 +37,30 @@ class Compose:
     def __init__(self, project: str, url: str) -> None:
         self.project = project
         self.url = url
+        self._before = f"{project}:before"
+        self._previous = f"{project}:previous"
         self._is_first = False
 
     def made_of(self, image: str) -> Images:
         """A new release with *image*; nothing is pulled yet."""
-        return Images(image, known_as=image, is_new=True)
+        return Images(image, is_new=True)
 
     def running(self) -> Images | None:
-        """What runs now, tagged so that it is not lost; nothing when a container is missing."""
-        found = self._containers()
-        kept = f"{self.project}:before"
-        names = self._names(kept)
+        """What runs now, tagged so that it is not lost; nothing where a container is missing."""
+        found, names = self._running_ids(), self._names(self._before)
         self._is_first = not found.keys() >= names.keys()
         if self._is_first:
             return None
         for service, name in names.items():
-            run("docker", "tag", found[service][0], name)
-        return Images(kept, known_as=", ".join(found[service][1] for service in names))
+            run("docker", "tag", found[service], name)
+        return Images(self._usual_name(self._before))
 
     def previous(self) -> Images | None:
         """What ran before, unless it is what runs."""
-        image = f"{self.project}:previous"
-        names = self._names(image)
-        if not all(succeeds("docker", "image", "inspect", name) for name in names.values()):
+        kept = self._ids(self._previous)
+        if not kept or kept == self._running_ids():
             return None
-        found = self._containers()
-        is_running = all(
-            service in found and found[service][0] == self._id(name)
-            for service, name in names.items()
-        )
-        return None if is_running else Images(image, known_as=image)
+        return Images(self._usual_name(self._previous))
 
     def start(self, release: Images) -> None:
         """Pull what is new, start it, and wait until every container is healthy."""
@@ -88,40 +81,56 @@ class Compose:
     def explain(self) -> None:
         """Show the containers and the ends of their logs."""
         show(*self._words("ps", "--all"))
-        show(*self._words("logs", "--tail", "50"))
+        show(*self._words("logs", "--no-color", "--tail", "50"))
 
     def remove(self) -> None:
         """Stop what nothing ran before."""
         if self._is_first:
             self._compose("down")
 
-    def remember(self, release: Images | None) -> None:
-        """Tag the images of *release* as the previous ones; without one, leave the tags alone."""
-        if release is None:
+    def remember(self, _release: Images) -> None:
+        """Tag what ran as the previous release, unless it is what runs."""
+        if self._ids(self._before) == self._running_ids():
             return
-        kept = self._names(release.image)
-        for service, name in self._names(f"{self.project}:previous").items():
-            run("docker", "tag", kept[service], name)
-            run("docker", "rmi", kept[service])  # the name alone: the image has another now
+        before = self._names(self._before)
+        for service, name in self._names(self._previous).items():
+            run("docker", "tag", before[service], name)
+            run("docker", "rmi", before[service])  # the name alone: the image has another now
 
-    def _containers(self) -> dict[str, tuple[str, str]]:
-        """For each service that runs, the id of its image and the name that it was started by."""
+    def forget(self) -> None:
+        """Nothing is to be done: what runs is never called the previous release."""
+
+    def _running_ids(self) -> dict[str, str]:
+        """For each service that runs, the id of its image."""
         containers = self._compose("ps", "--quiet", "--status", "running").split()
         if not containers:
             return {}
-        label = '{{index .Config.Labels "com.docker.compose.service"}}'
-        shown = f"{label} {{{{.Image}}}} {{{{.Config.Image}}}}"
-        lines = run("docker", "inspect", f"--format={shown}", *containers).splitlines()
-        rows = (line.split() for line in lines if line)
-        return {service: (image_id, name) for service, image_id, name in rows}
+        shown = '{{index .Config.Labels "com.docker.compose.service"}} {{.Image}}'
+        lines = run("docker", "inspect", f"--format={shown}", *containers).split()
+        return dict(zip(lines[::2], lines[1::2], strict=True))
 
     def _names(self, image: str) -> dict[str, str]:
         """For each service, the name of its image, where ``IMAGE`` is *image*."""
         config = json.loads(self._compose("config", "--format", "json", image=image))
         return {name: service["image"] for name, service in config["services"].items()}
 
-    def _id(self, name: str) -> str:
-        return run("docker", "image", "inspect", "--format={{.Id}}", name).strip()
+    def _ids(self, image: str) -> dict[str, str]:
+        """For each service, the id of its image, where ``IMAGE`` is *image*; all, or none."""
+        names = self._names(image)
+        if not all(succeeds("docker", "image", "inspect", name) for name in names.values()):
+            return {}
+        shown = "--format={{.Id}}"
+        return {
+            service: run("docker", "image", "inspect", shown, name).strip()
+            for service, name in names.items()
+        }
+
+    def _usual_name(self, kept: str) -> str:
+        """The name by which people know the images tagged *kept*, if it still is theirs."""
+        tags = run("docker", "image", "inspect", '--format={{join .RepoTags " "}}', kept).split()
+        others = [tag for tag in tags if tag not in {self._before, self._previous}]
+        ids = self._ids(kept)
+        return next((tag for tag in others if self._ids(tag) == ids), kept)
 
     def _words(self, *words: str) -> tuple[str, ...]:
         return ("docker", "compose", "--project-name", self.project, *words)

@@ -35,8 +35,11 @@ class Target(Protocol, Generic[Release]):
     def remove(self) -> None:
         """Take away what the last :meth:`start` brought and what was not there before."""
 
-    def remember(self, release: Release | None) -> None:
-        """From now on *release* is what :meth:`previous` gives."""
+    def remember(self, release: Release) -> None:
+        """Let *release*, which ran, be what :meth:`previous` gives, unless it runs again."""
+
+    def forget(self) -> None:
+        """Let :meth:`previous` give nothing: it runs."""
 
 
 def deploy(target: Target[Release], image: str) -> None:
@@ -48,7 +51,8 @@ def deploy(target: Target[Release], image: str) -> None:
     new, before = target.made_of(image), target.running()
     say(f"{image} is to run. Until now: {before or 'nothing'}.")
     _replace(target, new, before)
-    target.remember(before)
+    if before is not None:
+        target.remember(before)
     say(f"{image} runs, and answers as it must.")
 
 
@@ -58,12 +62,13 @@ def roll_back(target: Target[Release]) -> None:
     Raises:
         DeployError: nothing is known to have run before, or it fails now; as :func:`deploy`.
     """
-    previous, now = target.previous(), target.running()
+    previous = target.previous()
     if previous is None:
         raise DeployError("There is nothing to go back to: no release is known that ran before.")
+    now = target.running()
     say(f"{previous} is to run again. Until now: {now or 'nothing'}.")
     _replace(target, previous, now)
-    target.remember(None)
+    target.forget()
     say(f"{previous} runs again, and answers as it must.")
 
 
