@@ -19,10 +19,6 @@ LINTERS: dict[str, tuple[str, list[str]]] = {
     "schema of compose": ("compose*.yaml", [*SCHEMA, "vendor.compose-spec"]),
     "hadolint": ("Dockerfile", HADOLINT),
     "hadolint of model servers": ("model_server/Dockerfile", HADOLINT),
-    "schemas of Kubernetes": (
-        "deploy/kubernetes/[!k]*.yaml",  # not kustomization.yaml, which no cluster reads
-        [str(BIN / "kubernetes-validate"), "--strict", "-k", "1.36"],
-    ),
 }
 """For each linter, the paths that it reads and its command."""
 CI_LINTERS: dict[str, tuple[str, list[str]]] = {
