@@ -25,6 +25,7 @@ CI_LINTERS: dict[str, tuple[str, list[str]]] = {
     "zizmor": (".github", [str(BIN / "zizmor"), "--offline", "--pedantic", "--quiet"]),
     "schema of workflows": (".github/workflows/*", [*SCHEMA, "vendor.github-workflows"]),
     "schema of dependabot": (".github/dependabot.yml", [*SCHEMA, "vendor.dependabot"]),
+    "schema of renovate": ("renovate.json", [*SCHEMA, "vendor.renovate"]),
     "schema of GitLab": (
         ".gitlab-ci.yml",
         [*SCHEMA, "vendor.gitlab-ci", "--data-transform", "gitlab-ci"],
