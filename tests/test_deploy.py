@@ -291,7 +291,7 @@ def test_a_cluster_rolls_out_and_back_under_load_without_losing_a_request(
     said = owner.fails("deploy", images.broken)
     assert "nothing ran before, so what was started has been removed" in said
     assert "this image is broken" in said
-    assert namespace.kubectl("get", "all,pdb,hpa,networkpolicy", "--output=name") == ""
+    assert namespace.kubectl("get", "deploy,service,pdb,hpa,netpol", "--output=name") == ""
 
     owner.succeeds("deploy", images.first)
     wait_for_replicas(namespace, 2)
