@@ -14,6 +14,8 @@ from environments import locked, shared_environment
 from matrix import COMBINATIONS, ROOT, Combination, name_of
 from service import clean_environ
 
+REQUIRED_BY = {"image": "REQUIRE_DOCKER", "cluster": "REQUIRE_CLUSTER"}
+"""Markers of tests, and the variables that forbid to skip them."""
 Bake: TypeAlias = Callable[..., Path]
 """``bake(framework="django", ...)`` renders a repository and gives its folder."""
 
@@ -135,9 +137,9 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Let a skip fail where everything is required."""
     report = yield
-    needs_docker = item.get_closest_marker("image") is not None
-    required = os.environ.get("REQUIRE_ALL") == "1" or (
-        needs_docker and os.environ.get("REQUIRE_DOCKER") == "1"
+    required = os.environ.get("REQUIRE_ALL") == "1" or any(
+        os.environ.get(variable) == "1" and item.get_closest_marker(marker) is not None
+        for marker, variable in REQUIRED_BY.items()
     )
     if report.skipped and required:
         report.outcome = "failed"

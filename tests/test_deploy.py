@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import pytest
 import yaml
@@ -27,7 +28,13 @@ ROW: Combination = {
     "serving": "in-process",
 }
 BROKEN = 'CMD ["python", "-c", "raise SystemExit(\'this image is broken\')"]'
-WRONG = 'LABEL answers=wrong\nENV MODEL_DIR=/nowhere\nCMD ["python", "-m", "http.server", "8000"]'
+WRONG = """\
+USER root
+RUN mkdir /wrong && touch /wrong/readyz /wrong/livez
+USER 10001
+WORKDIR /wrong
+CMD ["python", "-m", "http.server", "8000"]
+"""
 CALLERS = 4
 SMALL = """\
 apiVersion: apps/v1
@@ -78,7 +85,7 @@ class Images:
 
 @pytest.fixture(scope="module")
 def images(bake: Bake, starter: Callable[[Combination], Path]) -> Iterator[Images]:
-    """Two that answer, one that ends at once, and one that is healthy but answers wrongly."""
+    """Two that answer, one that ends at once, and one that says it is ready and is not."""
     repo = bake(**ROW)
     shutil.copytree(starter(ROW), repo / "models")
     name = f"template-test-{uuid.uuid4().hex[:8]}"
@@ -186,7 +193,7 @@ class Callers:
     lost: list[str] = field(default_factory=list)
     enough: threading.Event = field(default_factory=threading.Event)
 
-    def __enter__(self) -> "Callers":
+    def __enter__(self) -> Self:
         self._threads = [threading.Thread(target=self._ask) for _ in range(CALLERS)]
         for thread in self._threads:
             thread.start()
@@ -224,7 +231,7 @@ class Namespace:
 
     def kubectl(self, *words: str) -> str:
         """What ``kubectl`` says to *words*."""
-        return run("kubectl", *words, **self.environ).strip()
+        return run("kubectl", *words, cwd=None, **self.environ).strip()
 
 
 @pytest.fixture
@@ -266,7 +273,7 @@ def wait_for_replicas(namespace: Namespace, number: int) -> None:
         time.sleep(1)
 
 
-@pytest.mark.image
+@pytest.mark.cluster
 def test_a_cluster_rolls_out_and_back_under_load_without_losing_a_request(
     images: Images, namespace: Namespace, tmp_path: Path
 ) -> None:
@@ -284,7 +291,7 @@ def test_a_cluster_rolls_out_and_back_under_load_without_losing_a_request(
     said = owner.fails("deploy", images.broken)
     assert "nothing ran before, so what was started has been removed" in said
     assert "this image is broken" in said
-    assert namespace.kubectl("get", "all,pdb,hpa,networkpolicy", "--output=name") == ""
+    assert namespace.kubectl("get", "deploy,service,pdb,hpa,netpol", "--output=name") == ""
 
     owner.succeeds("deploy", images.first)
     wait_for_replicas(namespace, 2)

@@ -1,6 +1,7 @@
 """``python -m service.deploy``: what ``make deploy`` and ``make rollback`` call."""
 
 import argparse
+import os
 import signal
 import sys
 import tomllib
@@ -51,7 +52,7 @@ def _target(options: argparse.Namespace) -> Target[Any]:
     project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]["name"]
     match options.target:
         case "compose":
-            return Compose(project, options.url)
+            return Compose(os.environ.get("COMPOSE_PROJECT_NAME") or project, options.url)
         case "kserve":
             return KServe(project, Path("deploy/kserve"), options.url)
         case "kubernetes":
