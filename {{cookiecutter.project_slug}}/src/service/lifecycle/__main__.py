@@ -124,8 +124,7 @@ def _use(options: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m service.lifecycle",
-        description="From data to a model version: train, evaluate, export, verify, fetch, compare, "
-        "use.",
+        description="From data to a model version: train, evaluate, export, verify, compare, use.",
     )
     parser.add_argument(
         "--traceback", action="store_true", help="show where in the code an error arose"
