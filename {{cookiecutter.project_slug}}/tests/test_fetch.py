@@ -25,7 +25,7 @@ from service.lifecycle.unpack import unpack
 
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model with one version, not to be changed; it has one artefact, so as to be verified soon."""
+    """A model with one version, not to be changed; of its artefacts one, to be verified soon."""
     folder = make_model(tmp_path_factory.mktemp("made"))
     manifest = manifests.read(folder / "1")
     manifests.write(
