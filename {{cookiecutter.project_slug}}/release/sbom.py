@@ -1,6 +1,6 @@
 """``python release/sbom.py IMAGE FILE``: what is in an image, as a CycloneDX bill of materials.
 
-The Python packages that lie in its environment, whatever the lock says, and the packages of its
+Python, the packages that lie in its environment, whatever the lock says, and the packages of the
 operating system. The image is only read; nothing in it is run. What a package brings compiled into
 itself, such as OpenBLAS in NumPy, is a part of that package here.
 """
@@ -42,6 +42,8 @@ def main(image: str, path: Path) -> None:
         bom = python_packages(container, Path(scratch))
         for component in system_packages(container):
             bom.components.add(component)
+    for component in interpreter(facts["Config"]["Env"] or []):
+        bom.components.add(component)
     if not bom.components:
         sys.exit(f'error: "{image}" has no package in {ENVIRONMENT} and none in {PACKAGES}.')
     name, _, tag = image.rpartition(":")
@@ -127,6 +129,21 @@ def system_packages(container: str) -> Iterator[Component]:
             purl=purl,
             bom_ref=purl.to_string(),
         )
+
+
+def interpreter(environment: list[str]) -> Iterator[Component]:
+    """Python itself, which its official images have from no package, and name in *environment*."""
+    for entry in environment:
+        name, _, version = entry.partition("=")
+        if name == "PYTHON_VERSION":
+            purl = PackageURL("generic", name="python", version=version)
+            yield Component(
+                name="python",
+                version=version,
+                type=ComponentType.PLATFORM,
+                purl=purl,
+                bom_ref=purl.to_string(),
+            )
 
 
 def _text(container: str, path: str) -> str:

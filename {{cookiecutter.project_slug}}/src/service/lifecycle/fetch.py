@@ -128,6 +128,9 @@ def _download(address: str, path: Path) -> None:
             path.open("wb") as file,
         ):
             _copy(response, file, address)
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise OwnerError(f"{_public(address)} cannot be read: {error}. {_ACCEPTED}") from None
     except (OSError, HTTPException, ValueError) as error:
         raise OwnerError(f"{_public(address)} cannot be read: {error}. {_ACCEPTED}") from None
 
