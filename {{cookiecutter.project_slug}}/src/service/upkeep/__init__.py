@@ -1,0 +1,1 @@
+"""What keeps the repository fresh. The service itself imports nothing from here."""
