@@ -277,7 +277,7 @@ def test_make_up_waits_until_the_service_answers_and_make_down_leaves_nothing(
 def tensorflow_serving(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The image of TensorFlow Serving, or a stand-in for it where it cannot be pulled."""
     repo = bake(backend="tensorflow", serving="model-server")
-    named = re.search("TENSORFLOW_SERVING=(.*)", (repo / "model_server/Dockerfile").read_text())
+    named = re.search("FROM (.*) AS", (repo / "model_server/Dockerfile").read_text())
     assert named is not None
     known = subprocess.run(["docker", "pull", named[1]], capture_output=True, check=False)
     if known.returncode == 0:
