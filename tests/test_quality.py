@@ -21,6 +21,7 @@ LINTERS: dict[str, tuple[str, list[str]]] = {
     "zizmor": (".github", [str(BIN / "zizmor"), "--offline", "--pedantic", "--quiet"]),
     "schema of workflows": (".github/workflows/*", [*SCHEMA, "vendor.github-workflows"]),
     "schema of dependabot": (".github/dependabot.yml", [*SCHEMA, "vendor.dependabot"]),
+    "schema of renovate": ("renovate.json", [*SCHEMA, "vendor.renovate"]),
     "schema of compose": ("compose*.yaml", [*SCHEMA, "vendor.compose-spec"]),
     "hadolint": ("Dockerfile", HADOLINT),
     "hadolint of model servers": ("model_server/Dockerfile", HADOLINT),

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from matrix import ROOT, SKELETON, Combination
+from matrix import CONTEXT, ROOT, SKELETON, Combination
 from service import clean_environ
 from tree import digests, files, text_of
 
@@ -394,3 +394,20 @@ def test_only_a_file_that_no_update_touches_has_the_year() -> None:
 def test_what_updates_leave_alone_is_there(repo: Path) -> None:
     assert {"LICENSE", "CHANGELOG.md", "examples", "requirements.lock"} <= skipped(repo)
     assert [name for name in skipped(repo) if not (repo / name).exists()] == []
+
+
+def test_the_changelog_tells_of_this_version() -> None:
+    version = str(CONTEXT["_template_version"])
+    heading = "Unreleased" if version.endswith(".dev0") else version
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+    assert re.search(rf"^## {re.escape(heading)}( - .+)?$", changelog, re.MULTILINE), heading
+
+
+def test_what_differs_from_the_last_release_does_not_have_its_version() -> None:
+    tag, version = released(), CONTEXT["_template_version"]
+    rendered = ["cookiecutter.json", "hooks", SKELETON.name]
+    same = ["git", "diff", "--quiet", tag or "HEAD", "--", *rendered]
+    is_release = subprocess.run(same, cwd=ROOT, check=False).returncode == 0
+
+    assert is_release or tag != f"v{version}", f"raise _template_version, after {tag} changed"
