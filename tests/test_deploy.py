@@ -33,6 +33,7 @@ USER root
 RUN mkdir /wrong && touch /wrong/readyz /wrong/livez
 USER 10001
 WORKDIR /wrong
+STOPSIGNAL SIGKILL
 CMD ["python", "-m", "http.server", "8000"]
 """
 CALLERS = 4
@@ -42,7 +43,7 @@ kind: Deployment
 metadata:
   name: service
 spec:
-  progressDeadlineSeconds: 45
+  progressDeadlineSeconds: {patience}
   template:
     spec:
       containers:
@@ -52,7 +53,7 @@ spec:
               cpu: 100m
               memory: 100Mi
 """
-"""What an owner of a small cluster would change; and less patience, for the test's sake."""
+"""What an owner of a small cluster would change; and less patience with what is broken."""
 FORMER_NAMES = """\
 #!/bin/bash
 # For a cluster of before 2021, which knows two APIs by their former names.
@@ -266,7 +267,7 @@ def namespace(tmp_path: Path) -> Iterator[Namespace]:
 
 def wait_for_replicas(namespace: Namespace, number: int) -> None:
     """Return when so many replicas are available."""
-    end = time.monotonic() + 120
+    end = time.monotonic() + 300
     shown = ("get", "deployment", "service", "--output=jsonpath={.status.availableReplicas}")
     while namespace.kubectl(*shown) != str(number):
         assert time.monotonic() < end, namespace.kubectl("get", "pods")
@@ -279,20 +280,24 @@ def test_a_cluster_rolls_out_and_back_under_load_without_losing_a_request(
 ) -> None:
     repo = Path(shutil.copytree(images.repo, tmp_path / "repo"))
     overlay = repo / "deploy/kubernetes/overlays/cpu"
-    (overlay / "small.yaml").write_text(SMALL)
     with (overlay / "kustomization.yaml").open("a") as file:
         file.write("patches:\n  - path: small.yaml\n")
     owner = Owner(repo, "kubernetes", namespace.environ)
+
+    def has_patience(seconds: int) -> None:
+        (overlay / "small.yaml").write_text(SMALL.format(patience=seconds))
 
     def running() -> str:
         shown = "--output=jsonpath={.spec.template.spec.containers[0].image}"
         return namespace.kubectl("get", "deployment", "service", shown)
 
+    has_patience(20)
     said = owner.fails("deploy", images.broken)
     assert "nothing ran before, so what was started has been removed" in said
     assert "this image is broken" in said
     assert namespace.kubectl("get", "deploy,service,pdb,hpa,netpol", "--output=name") == ""
 
+    has_patience(300)
     owner.succeeds("deploy", images.first)
     wait_for_replicas(namespace, 2)
     address = namespace.kubectl("get", "service", "service", "--output=jsonpath={.spec.clusterIP}")
@@ -305,6 +310,7 @@ def test_a_cluster_rolls_out_and_back_under_load_without_losing_a_request(
         owner.succeeds("rollback")
         assert running() == images.first
         counts.append(callers.answered)
+        has_patience(20)
         said = owner.fails("deploy", images.broken)
         assert f"what ran before, {images.first}, runs again" in said
         assert running() == images.first

@@ -11,7 +11,7 @@ WORDS: dict[str, str] = {
     "text-classification": r"text.classification",
     "token-classification": r"token.classification|named.entit|\biob2\b|entity_f1",
     "text-generation": r"text.generation|byte_pairs|causal",
-    "predict": r"/predict\b|open.?inference|tritonclient|/v2\b",
+    "predict": r"/predict\b|open.?inference|tritonclient|(?<!autoscaling)/v2\b",
     "generate": r"/generate\b|\bopenai\b|chat.template|continuous.batch|repetition_penalty",
     "in-process": r"in.process|micro.batch",
     "model-server": r"model[_-]server|torchserve|tensorflow.serving|circuit.breaker",
