@@ -224,8 +224,8 @@ def test_an_image_that_the_registry_does_not_have_is_no_model_yet(
 @pytest.mark.parametrize(
     "said",
     [
-        "Error response from daemon: Get https://me.example/v2/: dial tcp: no such host",
-        "Error response from daemon: Head https://me.example/v2/me/manifests/1: denied: denied",
+        "Error response from daemon: Get https://me.example: dial tcp: no such host",
+        "Error response from daemon: Head https://me.example/me: denied: denied",
         "Error: pull access denied for me, repository does not exist or may require 'docker login'",
         "Error response from daemon: received unexpected HTTP status: 503 Service Unavailable",
         "Cannot connect to the Docker daemon at unix:///var/run/docker.sock.",
