@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Bake
-from matrix import ROWS, Combination, name_of, one_per
+from matrix import ROWS, Combination, name_of
 from model_server import model_server
 from service import CACHE, clean_environ, running
 
@@ -103,16 +103,6 @@ def test_the_starter_model_is_made_and_served_and_answers_every_example(
     assert json.loads(said)["model"] == {"name": "default", "version": 1}
     assert status == 0, (tmp_path / "log").read_text()
     assert changes() == ""
-
-
-@pytest.mark.parametrize("answers", one_per("backend"), ids=name_of)
-def test_make_test_passes_from_nothing(answers: Combination, bake: Bake) -> None:
-    repo = bake(**answers)
-
-    said = make(repo, "test", f"PYTHON={sys.executable}")
-
-    assert (repo / ".venv").is_dir()
-    assert " passed" in said
 
 
 def test_make_demo_shows_question_answer_and_where_the_repository_lies(

@@ -22,6 +22,9 @@ OPTIONAL = {
     "BUILD_STARTED_ON": "when it began, as in 2026-01-31T12:00:00Z",
 }
 _URI = re.compile(r"[a-z][a-z0-9+.-]*:\S+")
+_SSH = re.compile(r"([^\s/:]+@[^\s/:]+):(?!//)(\S+)")
+"""A repository's address as git writes it for SSH: ``git@host:path``."""
+_REPOSITORY = re.compile(rf"{_URI.pattern}|{_SSH.pattern}")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
@@ -39,7 +42,8 @@ def predicate(environment: Mapping[str, str]) -> dict[str, Any]:
     missing = [f"{name} ({what})" for name, what in REQUIRED.items() if not environment.get(name)]
     if missing:
         raise Refused(f"the environment lacks {', '.join(missing)}. The pipeline has to set it.")
-    repository = _checked(environment, "BUILD_REPOSITORY", _URI, "an address").removesuffix(".git")
+    repository = _checked(environment, "BUILD_REPOSITORY", _REPOSITORY, "an address")
+    repository = _SSH.sub(r"ssh://\1/\2", repository).removesuffix(".git")
     commit = _checked(environment, "BUILD_COMMIT", _COMMIT, "40 or 64 hexadecimal digits")
     source = f"git+{repository}"
     external = {"repository": repository}

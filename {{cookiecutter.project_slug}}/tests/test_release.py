@@ -57,6 +57,15 @@ def test_the_provenance_says_who_built_what_and_where() -> None:
     }
 
 
+def test_an_address_as_git_writes_it_for_ssh_becomes_a_url() -> None:
+    address = {"BUILD_REPOSITORY": "git@git.example:me/digits.git"}
+    done = run("provenance.py", **ENVIRONMENT | address)
+
+    assert done.returncode == 0, done.stderr
+    external = json.loads(done.stdout)["buildDefinition"]["externalParameters"]
+    assert external == {"repository": "ssh://git@git.example/me/digits"}
+
+
 def test_without_a_ref_the_commit_says_it_all() -> None:
     definition = json.loads(run("provenance.py", **ENVIRONMENT).stdout)["buildDefinition"]
 
