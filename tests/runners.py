@@ -145,10 +145,13 @@ def github(clone: Path, settings: Settings, folder: Path) -> Run:
     runner.mkdir()
     (runner / "node_modules").symlink_to(modules)
     (runner / "jsonhook.mjs").write_text(tool("github-actions/jsonhook.mjs"), encoding="utf-8")
-    names = "|".join(settings.environ())
+    environ = settings.environ() | {
+        "GITHUB_SERVER_URL": "https://github.com",
+        "GITHUB_WORKFLOW_REF": "acme/demo/.github/workflows/ci.yml@refs/heads/main",
+    }
     script = changed(
         tool("github-actions/run.mjs"),
-        ("/^(PIP_|UV_|", f"/^({names}|PIP_|UV_|"),
+        ("/^(PIP_|UV_|", f"/^({'|'.join(environ)}|PIP_|UV_|"),
         ("vars: {},", "vars: JSON.parse(process.env.REPOSITORY_VARIABLES),"),
         (
             "const ACTIONS = {",
@@ -160,7 +163,6 @@ def github(clone: Path, settings: Settings, folder: Path) -> Run:
     subprocess.run(["git", "clone", "-q", str(clone), str(work)], check=True)
     variables = {"PRODUCTION": f"{settings.registry}/acme/demo:production"}
     variables |= {"DEPLOY_TARGET": "compose"} if settings.deploy else {}
-    environ = clean_environ() | settings.environ()
     return _run(
         [
             *("node", "--import", "./jsonhook.mjs", "run.mjs"),
@@ -168,7 +170,9 @@ def github(clone: Path, settings: Settings, folder: Path) -> Run:
             *(f"--repo={work}", "--ref=refs/heads/main", "--event=push"),
         ],
         runner,
-        environ | {"REPOSITORY_VARIABLES": json.dumps(variables if settings.deploy else {})},
+        clean_environ()
+        | environ
+        | {"REPOSITORY_VARIABLES": json.dumps(variables if settings.deploy else {})},
     )
 
 
