@@ -126,8 +126,8 @@ class Cluster(ABC):
     def explain(self) -> None:
         """Show the pods, what the cluster warns of, and the ends of their logs."""
         show("kubectl", "get", "pods", f"--selector={self.selector}", "--output=wide")
-        warnings = ("--field-selector=type=Warning", "--sort-by=.lastTimestamp")
-        show("kubectl", "get", "events", *warnings)
+        warnings = ("--field-selector=type=Warning,involvedObject.kind=Pod", "--no-headers")
+        show("kubectl", "get", "events", *warnings, "--sort-by=.lastTimestamp")
         all_logs = ("--all-containers", "--prefix", "--tail=30", "--ignore-errors")
         show("kubectl", "logs", f"--selector={self.selector}", *all_logs)
 

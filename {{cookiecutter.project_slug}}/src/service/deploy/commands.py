@@ -5,6 +5,9 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
+SHOWN_LINES = 100
+"""Of a log or a list, the last ones."""
+
 
 class DeployError(Exception):
     """A step of a deployment failed; the message says which, and what was said."""
@@ -40,10 +43,11 @@ def succeeds(*words: str) -> bool:
     return _result(*words).returncode == 0
 
 
-def show(*words: str, environ: Mapping[str, str] | None = None) -> None:
-    """Let the owner see what the command *words* writes, whether it fails or not."""
-    result = _result(*words, environ=environ)
-    say(f"$ {' '.join(words)}\n{(result.stdout + result.stderr).decode(errors='replace').strip()}")
+def show(*words: str) -> None:
+    """Let the owner see the end of what the command *words* writes, whether it fails or not."""
+    result = _result(*words)
+    lines = (result.stdout + result.stderr).decode(errors="replace").strip().splitlines()
+    say("\n".join([f"$ {' '.join(words)}", *lines[-SHOWN_LINES:]]))
 
 
 def _result(
