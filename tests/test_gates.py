@@ -12,6 +12,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -173,12 +174,16 @@ def signing(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     ]
 
 
-def worsen(repo: Repo) -> None:
-    """Let the version that is served have right answers, but labels in another order."""
+@contextmanager
+def worse(repo: Repo) -> Iterator[None]:
+    """Let the version that is served have its labels in another order, until the block ends."""
     path = next((repo.folder / "models" / "default").glob("*/manifest.json"))
-    manifest = json.loads(path.read_text(encoding="utf-8"))
+    before = path.read_text(encoding="utf-8")
+    manifest = json.loads(before)
     manifest["labels"] = manifest["labels"][1:] + manifest["labels"][:1]
     path.write_text(json.dumps(manifest), encoding="utf-8")
+    yield
+    path.write_text(before, encoding="utf-8")
 
 
 @pytest.mark.parametrize("row", [IN_PROCESS, *SERVED], ids=name_of)
@@ -200,10 +205,10 @@ def test_a_candidate_is_compared_with_what_the_registry_has_in_production(
     assert found["production"]["metrics"] == found["candidate"]["metrics"]
     if row["task"] == "text-generation":
         return  # it has no labels that could be confused
-    worsen(repo)
-    assert "worse than the model in production" in repo.refusal("compare", production)
-    assert repo.report("comparison.json")["outcome"] == "refused"
-    repo.make("compare", production, "TOLERANCE=1")
+    with worse(repo):
+        assert "worse than the model in production" in repo.refusal("compare", production)
+        assert repo.report("comparison.json")["outcome"] == "refused"
+        repo.make("compare", production, "TOLERANCE=1")
 
 
 def packages_of(image: str) -> set[str]:
@@ -270,7 +275,8 @@ def test_an_image_that_was_built_anew_is_not_signed_as_the_pushed_one(
 ) -> None:
     repo = built(IN_PROCESS)
     repo.make("push")
-    (repo.folder / "src" / "service" / "about.py").open("a").write("# anew\n")
+    path = repo.folder / "src" / "service" / "about.py"
+    path.write_text(path.read_text(encoding="utf-8") + "# anew\n", encoding="utf-8")
     repo.make("image")
 
     assert 'Run "make push"' in repo.refusal("sign", *signing, COSIGN_PASSWORD="")
