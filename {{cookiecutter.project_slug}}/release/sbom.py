@@ -25,7 +25,8 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
-ENVIRONMENT = "/app/.venv"
+ENVIRONMENTS = ("/app/.venv", "/usr/local/lib")
+"""Where Python packages are: the service's, and those that come with Python's official images."""
 PACKAGES = "/var/lib/dpkg/status"
 SYSTEM = ("/etc/os-release", "/usr/lib/os-release")
 """The first is a link to the second in most images."""
@@ -39,13 +40,15 @@ def main(image: str, path: Path) -> None:
     """
     facts = json.loads(_docker("image", "inspect", image))[0]
     with TemporaryDirectory(prefix="sbom-") as scratch, created(image) as container:
-        bom = python_packages(container, Path(scratch))
+        bom = Bom()
+        for number, folder in enumerate(ENVIRONMENTS):
+            add(bom, python_packages(container, folder, Path(scratch) / str(number)))
         for component in system_packages(container):
             bom.components.add(component)
     for component in interpreter(facts["Config"]["Env"] or []):
         bom.components.add(component)
     if not bom.components:
-        sys.exit(f'error: "{image}" has no package in {ENVIRONMENT} and none in {PACKAGES}.')
+        sys.exit(f'error: "{image}" has no package in {", ".join(ENVIRONMENTS)} or {PACKAGES}.')
     name, _, tag = image.rpartition(":")
     bom.metadata.component = Component(
         name=name if tag and "/" not in tag else image,
@@ -78,18 +81,30 @@ def created(image: str) -> Iterator[str]:
         _docker("rm", "--volumes", container)
 
 
-def python_packages(container: str, scratch: Path) -> Bom:
-    """The packages of the image's environment; none where it has no Python.
+def add(bom: Bom, more: Bom) -> None:
+    """Let *bom* have what *more* has, and what of it needs what."""
+    known = {component.bom_ref.value for component in bom.components}
+    bom.metadata.tools = more.metadata.tools
+    for component in more.components:
+        if component.bom_ref.value not in known:
+            bom.components.add(component)
+    for dependency in more.dependencies:
+        if dependency.ref.value not in known:
+            bom.dependencies.add(dependency)
+
+
+def python_packages(container: str, folder: str, copy: Path) -> Bom:
+    """The packages of an environment below *folder*; none where there is none.
 
     They are read from a copy of what installers leave behind beside each package.
     """
-    copy = scratch / "environment"
     venv.create(copy, with_pip=False)
     (site,) = copy.glob("lib/python*/site-packages")
-    with read(container, ENVIRONMENT) as members:
+    with read(container, folder) as members:
         for name, file in members:
             place = PurePosixPath(name)
-            if place.parent.suffix == ".dist-info":
+            is_installed = place.parts[-3:-2] == ("site-packages",)  # and no copy in another
+            if is_installed and place.parent.suffix == ".dist-info":
                 target = site / place.parent.name / place.name
                 target.parent.mkdir(exist_ok=True)
                 target.write_bytes(file.read())
