@@ -262,7 +262,7 @@ def namespace(tmp_path: Path) -> Iterator[Namespace]:
     try:
         yield found
     finally:
-        found.kubectl("delete", "namespace", name, "--wait=false")
+        found.kubectl("delete", "namespace", name, "--timeout=120s")
 
 
 def wait_for_replicas(namespace: Namespace, number: int) -> None:
