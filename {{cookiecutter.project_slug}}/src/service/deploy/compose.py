@@ -53,7 +53,9 @@ class Compose:
             return None
         for service, name in names.items():
             run("docker", "tag", found[service], name)
-        return Images(self._usual_name(self._before))
+        container = self._compose("ps", "--quiet", "service").strip()
+        told = run("docker", "inspect", "--format={{.Config.Image}}", container).strip()
+        return Images(self._usual_name(self._before, told))
 
     def previous(self) -> Images | None:
         """What ran before, unless it is what runs."""
@@ -125,10 +127,10 @@ class Compose:
             for service, name in names.items()
         }
 
-    def _usual_name(self, kept: str) -> str:
+    def _usual_name(self, kept: str, *told: str) -> str:
         """The name by which people know the images tagged *kept*, if it still is theirs."""
         tags = run("docker", "image", "inspect", '--format={{join .RepoTags " "}}', kept).split()
-        others = [tag for tag in tags if tag not in {self._before, self._previous}]
+        others = [tag for tag in (*told, *tags) if tag not in {self._before, self._previous}]
         ids = self._ids(kept)
         return next((tag for tag in others if self._ids(tag) == ids), kept)
 
