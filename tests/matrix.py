@@ -77,3 +77,16 @@ if os.environ.get("ALL_COMBINATIONS") != "1":
 def one_per(question: str, rows: list[Combination] = ROWS) -> list[Combination]:
     """The first of *rows* with each answer to *question*."""
     return [next(row for row in rows if row[question] == answer) for answer in AXES[question]]
+
+
+EXECUTED = {
+    "github-actions": ("flask", "pytorch", "image-classification", "in-process"),
+    "gitlab-ci": ("django", "tensorflow", "token-classification", "in-process"),
+    "jenkins": ("flask", "pytorch", "token-classification", "model-server"),
+}
+"""For each CI system, the repository whose pipeline is executed."""
+
+
+def executed(ci: str) -> Combination:
+    """The answers of the repository whose pipeline *ci* executes."""
+    return dict(zip(AXES, (*EXECUTED[ci], ci), strict=True))

@@ -11,30 +11,18 @@ import requests
 
 from conftest import Bake
 from environments import locked
-from matrix import AXES, CHOICES, COMBINATIONS, Combination
+from matrix import AXES, CHOICES, COMBINATIONS, Combination, executed
 from pipelines import EVENTS, pythons, targets
 from registry import registry
 from runners import RUNNERS, Settings, bare_clone, container_image, cosign
 from service import CACHE, free_port
-
-EXECUTED = {
-    "github-actions": ("flask", "pytorch", "image-classification", "in-process"),
-    "gitlab-ci": ("django", "tensorflow", "text-classification", "in-process"),
-    "jenkins": ("flask", "pytorch", "token-classification", "model-server"),
-}
-"""The repository whose pipeline each system executes."""
-
-
-def row(ci: str) -> Combination:
-    """The answers of the repository whose pipeline *ci* executes."""
-    return dict(zip(AXES, (*EXECUTED[ci], ci), strict=True))
 
 
 @pytest.mark.parametrize("event", EVENTS)
 def test_all_systems_call_the_same_targets_in_the_same_order(
     event: str, baked: Callable[[Combination], Path]
 ) -> None:
-    found = {ci: targets(baked(row(ci)), ci, event) for ci in AXES["ci"]}
+    found = {ci: targets(baked(executed(ci)), ci, event) for ci in AXES["ci"]}
 
     first = found["github-actions"]
     assert all(each == first for each in found.values()), found
@@ -56,7 +44,7 @@ def test_every_target_is_there(ci: str, baked: Callable[[Combination], Path]) ->
 def test_the_check_runs_with_every_python_that_is_offered(
     ci: str, baked: Callable[[Combination], Path]
 ) -> None:
-    assert pythons(baked(row(ci)), ci) == CHOICES["python_version"]
+    assert pythons(baked(executed(ci)), ci) == CHOICES["python_version"]
 
 
 @pytest.fixture
@@ -89,7 +77,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settin
 def test_a_push_is_checked_built_asked_pushed_signed_and_deployed(
     ci: str, bake: Bake, settings: Settings, tmp_path: Path
 ) -> None:
-    repo = bake(**row(ci))
+    repo = bake(**executed(ci))
     settings.deploy = True
 
     done = RUNNERS[ci](bare_clone(repo, ci, settings.registry, tmp_path), settings, tmp_path)
@@ -141,7 +129,7 @@ if os.environ.get("ALL_COMBINATIONS") == "1":
 def test_a_fault_stops_the_pipeline_where_it_is_found(
     target: str, ci: str, bake: Bake, settings: Settings, tmp_path: Path
 ) -> None:
-    repo = bake(**row("github-actions") | {"ci": ci})
+    repo = bake(**executed("github-actions") | {"ci": ci})
     for path in repo.glob("tests/test_*.py"):
         if path.name != "test_settings.py":  # the others' failures are their own business
             path.unlink()
