@@ -126,10 +126,10 @@ def tool(name: str) -> str:
 
 
 def changed(text: str, *changes: tuple[str, str]) -> str:
-    """*text* with each of *changes* made once; ``OLD`` in a new part stands for the old one."""
+    """*text* with each of *changes* made once; ``@`` in a new part stands for the old one."""
     for old, new in changes:
         assert text.count(old) == 1, old
-        text = text.replace(old, new.replace("OLD", old))
+        text = text.replace(old, new.replace("@", old))
     return text
 
 
@@ -210,8 +210,8 @@ def jenkins(clone: Path, settings: Settings, folder: Path) -> Run:
     jars = installed("groovy-lint", "npm-groovy-lint@16.2.0") / "npm-groovy-lint"
     script = changed(
         tool("jenkins/run.groovy"),
-        ("opt.findAll { it.key.startsWith('P_') }", f"{PROPERTIES}\nOLD"),
-        ("def file(Map m) { ", f"OLD{KEY_FILE} "),
+        ("opt.findAll { it.key.startsWith('P_') }", f"{PROPERTIES}\n@"),
+        ("def file(Map m) { ", f"@{KEY_FILE} "),
     )
     (folder / "run.groovy").write_text(script, encoding="utf-8")
     work = folder / "work"
