@@ -21,11 +21,14 @@ def main() -> None:
     except SmokeError as error:
         sys.exit(f"error: {error}")
     ask(url, examples, options.clients, options.warm_up)
-    started = time.monotonic()
-    answers = ask(url, examples, options.clients, options.seconds)
-    found = report(answers, options.clients, time.monotonic() - started)
+    for _ in range(options.rounds):
+        started = time.monotonic()
+        answers = ask(url, examples, options.clients, options.seconds)
+        found = report(answers, options.clients, time.monotonic() - started)
+        sys.stdout.write(f"{found.text()}\n")
+        if not found.is_only_slow(limits):
+            break
     found.write(options.report, limits)
-    sys.stdout.write(f"{found.text()}\n")
     if faults := found.faults(limits):
         sys.exit(f"error: {url} is not good enough. {' '.join(faults)}")
 
@@ -60,6 +63,13 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument(
         "--clients", type=_count, default=4, metavar="N", help="side by side (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--rounds",
+        type=_count,
+        default=3,
+        metavar="N",
+        help="measure so often where it is slow, for the machine may be busy (default: %(default)s)",
     )
     parser.add_argument(
         "--examples", type=Path, default=Path("examples"), metavar="FOLDER", help="what to ask"

@@ -78,6 +78,11 @@ class Report:
             )
         return found
 
+    def is_only_slow(self, limits: Limits) -> bool:
+        """Whether answers come too late, and nothing else is wrong."""
+        slow = self.p95_seconds is not None and self.p95_seconds > limits.p95_seconds
+        return slow and len(self.faults(limits)) == 1
+
     def write(self, path: Path, limits: Limits) -> None:
         """Write the figures, the limits and what is not good enough as JSON."""
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -118,7 +118,22 @@ def test_a_service_that_is_ten_times_too_slow_fails(load_test: LoadTest, tmp_pat
     assert done.returncode == 1
     assert "95 of 100 answers came within" in done.stderr
     assert "200.0 ms is accepted" in done.stderr
+    assert done.stdout.count("latency: ") == 3
     assert len(json.loads((tmp_path / "report.json").read_text())["faults"]) == 1
+
+
+def test_a_service_that_was_slow_for_a_while_is_measured_again(load_test: LoadTest) -> None:
+    end = time.monotonic() + 2
+
+    def slow_at_first(number: int) -> tuple[int, dict[str, object]]:
+        if time.monotonic() < end:
+            time.sleep(LIMIT_SECONDS * 2)
+        return right(number)
+
+    done = load_test(slow_at_first, "--rounds", "6")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("latency: ") > 1
 
 
 def test_overload_is_counted_apart_and_fails(load_test: LoadTest, tmp_path: Path) -> None:
