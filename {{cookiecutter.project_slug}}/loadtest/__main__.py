@@ -69,7 +69,7 @@ def _options() -> argparse.Namespace:
         type=_count,
         default=3,
         metavar="N",
-        help="measure so often where it is slow, for the machine may be busy (default: %(default)s)",
+        help="measure so often where it is slow: the machine may be busy (default: %(default)s)",
     )
     parser.add_argument(
         "--examples", type=Path, default=Path("examples"), metavar="FOLDER", help="what to ask"
