@@ -154,8 +154,9 @@ def built(
 
     yield build
     for repo in done.values():
-        for image in (repo.image, f"{repo.image}-model-server"):
-            subprocess.run(["docker", "rmi", "--force", image], capture_output=True, check=False)
+        # By their ids: without its tag, a pushed image stays by its digest.
+        if ids := docker("images", "--quiet", repo.image.rpartition(":")[0]).split():
+            docker("rmi", "--force", *set(ids))
 
 
 @pytest.fixture(scope="module")
