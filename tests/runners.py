@@ -162,7 +162,8 @@ def github(clone: Path, settings: Settings, folder: Path) -> Run:
     work = folder / "work"
     subprocess.run(["git", "clone", "-q", str(clone), str(work)], check=True)
     variables = {"PRODUCTION": f"{settings.registry}/acme/demo:production"}
-    variables |= {"DEPLOY_TARGET": "compose"} if settings.deploy else {}
+    host = os.environ["DOCKER_HOST"]
+    variables |= {"DEPLOY_TARGET": "compose", "DEPLOY_DOCKER_HOST": host}
     return _run(
         [
             *("node", "--import", "./jsonhook.mjs", "run.mjs"),
