@@ -40,6 +40,7 @@ PROPERTIES = (
     "new groovy.json.JsonSlurper().parseText(System.getenv('FOLDER_PROPERTIES'))"
     ".each { k, v -> ctx.env[k] = v }"
 )
+UNSTASH = "new groovy.ant.AntBuilder().copy(todir: cwd) { fileset(dir: stash[n].path) }"
 KEY_FILE = (
     "if (m.credentialsId == 'cosign-key') return [(m.variable): System.getenv('COSIGN_KEY')];"
 )
@@ -213,6 +214,7 @@ def jenkins(clone: Path, settings: Settings, folder: Path) -> Run:
         tool("jenkins/run.groovy"),
         ("opt.findAll { it.key.startsWith('P_') }", f"{PROPERTIES}\n@"),
         ("def file(Map m) { ", f"@{KEY_FILE} "),
+        (UNSTASH, "['cp', '-a', stash[n].path + '/.', cwd].execute().waitFor()"),
     )
     (folder / "run.groovy").write_text(script, encoding="utf-8")
     work = folder / "work"
