@@ -13,7 +13,7 @@ from service.sequences import Prompt
 from service.server_errors import Refused
 from service.task import Task
 
-pytest_plugins = ["asked_server"]
+pytest_plugins = ["asked_server", "asked_model"]
 
 
 def test_tokens_come_one_by_one_and_then_the_reason(client: ModelServer, task: Task) -> None:
@@ -50,9 +50,7 @@ def test_what_it_does_not_take_is_refused_alone(client: ModelServer, task: Task)
 
 
 def test_who_has_no_token_is_refused(server: RunningServer, task: Task, tmp_path: Path) -> None:
-    key_file = tmp_path / "key_file.json"
-    key_file.write_text('{"inference": {"key": "guessed"}}')
-    settings = server.as_settings().model_copy(update={"model_server_key_file": key_file})
+    settings = server.with_key(tmp_path / "key_file.json", "guessed")
 
     with pytest.raises(Refused, match="Token Authorization failed"):
         answer(ModelServer(settings, server.manifest()), prompt(task, "On"))

@@ -12,7 +12,7 @@ from service.manifest import Arrays
 from service.model_server import ModelServer
 from service.server_errors import Refused
 
-pytest_plugins = ["asked_server"]
+pytest_plugins = ["asked_server", "asked_model"]
 
 
 def test_a_request_that_cannot_be_read_fails_alone(
@@ -39,9 +39,7 @@ def test_a_request_that_cannot_be_read_fails_alone(
 def test_who_has_no_token_is_refused(
     server: RunningServer, golden: tuple[Arrays, Arrays], tmp_path: Path
 ) -> None:
-    key_file = tmp_path / "key_file.json"
-    key_file.write_text('{"inference": {"key": "guessed"}}')
-    settings = server.as_settings().model_copy(update={"model_server_key_file": key_file})
+    settings = server.with_key(tmp_path / "key_file.json", "guessed")
 
     with pytest.raises(Refused, match="Token Authorization failed"):
         ModelServer(settings, server.manifest()).predict(
@@ -53,8 +51,7 @@ def test_a_token_that_was_renewed_is_read_again(
     server: RunningServer, golden: tuple[Arrays, Arrays], tmp_path: Path
 ) -> None:
     key_file = tmp_path / "key_file.json"
-    key_file.write_text('{"inference": {"key": "old"}}')
-    settings = server.as_settings().model_copy(update={"model_server_key_file": key_file})
+    settings = server.with_key(key_file, "old")
     client = ModelServer(settings, server.manifest())
     with pytest.raises(Refused):
         client.predict(rows(golden[0], 0), timeout_seconds=SECONDS)

@@ -14,7 +14,7 @@ from service.sequences import FinishReason, Prompt
 from service.server_errors import Failed, Garbage, Refused, TimedOut
 from service.task import Parameters, Task
 
-pytest_plugins = ["asked_server"]
+pytest_plugins = ["asked_server", "asked_model"]
 
 HOW = [
     {},

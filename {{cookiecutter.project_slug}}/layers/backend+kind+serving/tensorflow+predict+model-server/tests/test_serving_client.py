@@ -16,7 +16,7 @@ from service.model_server import FULL_BATCH, ModelServer
 from service.server_errors import Failed, Garbage, InputFailed, Refused, ServerError, TimedOut
 from service.task import Parameters
 
-pytest_plugins = ["asked_server"]
+pytest_plugins = ["asked_server", "asked_model"]
 
 
 def test_inputs_of_any_length_are_asked_of_the_signature_of_the_next(

@@ -1,6 +1,7 @@
 """TorchServe, for real, as a process of its own."""
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from processes import ROOT, free_port
 from server_process import ServerProcess
+
+from service.settings import Settings
 
 INTERFACES = ("http",)
 """The ways to ask it."""
@@ -46,6 +49,11 @@ class RunningServer(ServerProcess):
             "MODEL_SERVER_URL": self.ports["INFERENCE_ADDRESS"],
             "MODEL_SERVER_KEY_FILE": str(self.state / "key_file.json"),
         }
+
+    def with_key(self, key_file: Path, key: str) -> Settings:
+        """The settings of a client that reads its token from *key_file*, where *key* stands."""
+        key_file.write_text(json.dumps({"inference": {"key": key}}), encoding="utf-8")
+        return self.as_settings().model_copy(update={"model_server_key_file": key_file})
 
     def url_of(self, _interface: str) -> str:
         """Its address."""

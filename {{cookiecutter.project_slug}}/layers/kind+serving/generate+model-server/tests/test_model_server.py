@@ -14,7 +14,7 @@ from service.sequences import FinishReason, Prompt
 from service.server_errors import Refused, TimedOut, Unreachable
 from service.task import Task
 
-pytest_plugins = ["asked_server"]
+pytest_plugins = ["asked_server", "asked_model"]
 
 
 def test_it_goes_on_as_the_exported_model_did(client: ModelServer, server: RunningServer) -> None:

@@ -47,6 +47,7 @@ def test_tensors_do_not_wait_for_a_model_that_does_not_come_back(make_service: M
     refused = ask(service, in_json(prepared(service)), INFER, headers={"X-Request-Timeout": "0.1"})
 
     assert_refused(refused, 504, "deadline_exceeded")
+    wait_for(lambda: service.client.get("/v2/health/live").status_code != httpx.codes.OK)
     assert_refused(service.client.get("/v2/health/live"), 503, "stuck")
     service.model.gate.set()
 

@@ -12,7 +12,7 @@ from service.manifest import Arrays
 from service.model_server import ModelServer
 from service.server_errors import Refused, TimedOut, Unreachable
 
-pytest_plugins = ["asked_server"]
+pytest_plugins = ["asked_server", "asked_model"]
 
 
 def test_it_answers_as_the_exported_model_did(

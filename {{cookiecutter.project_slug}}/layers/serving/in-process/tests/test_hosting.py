@@ -35,6 +35,7 @@ def test_a_model_that_does_not_come_back_makes_it_not_live(make_service: MakeSer
     service.model.gate.clear()
 
     assert_problem(ask(service), 504, "deadline_exceeded")
+    wait_for(lambda: service.client.get("/livez").status_code != httpx.codes.OK)
     assert_problem(service.client.get("/livez"), 503, "stuck")
     service.model.gate.set()
 

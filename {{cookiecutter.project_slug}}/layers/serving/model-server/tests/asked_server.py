@@ -6,9 +6,7 @@ import pytest
 from model_servers import INTERFACES, RunningServer, running_server
 from trained import make_model
 
-from service.manifest import Manifest
 from service.model_server import ModelServer
-from service.task import Task
 
 
 @pytest.fixture(scope="session")
@@ -28,13 +26,3 @@ def client(server: RunningServer, url: str) -> Iterator[ModelServer]:
     client = ModelServer(server.as_settings(url), server.manifest())
     yield client
     client.close()
-
-
-@pytest.fixture(scope="session")
-def facts(server: RunningServer) -> Manifest:
-    return server.manifest()
-
-
-@pytest.fixture(scope="session")
-def task(server: RunningServer, facts: Manifest) -> Task:
-    return Task(server.model_dir / "1", facts, server.as_settings())
