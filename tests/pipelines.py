@@ -59,18 +59,18 @@ def _github(text: str, event: str) -> list[tuple[str, str]]:
     return found
 
 
-class _Loader(yaml.SafeLoader):
+class Loader(yaml.SafeLoader):
     """Reads GitLab's ``!reference`` too, as a tuple."""
 
 
-_Loader.add_constructor(
+Loader.add_constructor(
     "!reference",
     lambda loader, node: tuple(loader.construct_sequence(node)),  # type: ignore[arg-type]
 )
 
 
 def _load(text: str) -> Any:
-    return yaml.load(text, _Loader)  # noqa: S506  # a SafeLoader
+    return yaml.load(text, Loader)  # noqa: S506  # a SafeLoader
 
 
 def _gitlab(text: str, event: str) -> list[tuple[str, str]]:

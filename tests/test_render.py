@@ -13,6 +13,7 @@ import yaml
 
 from conftest import Bake
 from matrix import CHOICES, COMBINATIONS, ROOT, Combination, answer_of, name_of
+from pipelines import Loader
 from tree import digests, empty_folders, files, listing, text_of
 from words import WORDS, unchosen_words
 
@@ -25,8 +26,8 @@ PARSERS: dict[str, Callable[[str], object]] = {
     ".json": json.loads,
     ".py": ast.parse,
     ".toml": tomllib.loads,
-    ".yaml": lambda text: list(yaml.safe_load_all(text)),
-    ".yml": lambda text: list(yaml.safe_load_all(text)),
+    ".yaml": lambda text: list(yaml.load_all(text, Loader)),  # a SafeLoader
+    ".yml": lambda text: list(yaml.load_all(text, Loader)),
 }
 
 
