@@ -25,13 +25,13 @@ if os.environ.get("REQUIRE_DOCKER") == "1":  # the others are checked by their p
 def make(repo: Path, *words: str) -> str:
     """Run ``make`` with *words* in *repo*; gives what it said, or fails with it."""
     result = subprocess.run(
-        ["make", *words],
+        ["timeout", "--kill-after=10", str(SECONDS), "make", *words],
         cwd=repo,
         env=clean_environ(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=SECONDS,
+        timeout=SECONDS + 60,
         check=False,
     )
     assert result.returncode == 0, f"make {' '.join(words)}\n{result.stdout}"

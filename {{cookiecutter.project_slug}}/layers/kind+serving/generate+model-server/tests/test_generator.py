@@ -47,17 +47,17 @@ def test_a_poisoned_text_fails_alone(service: Service) -> None:
 
 
 def test_a_server_that_breaks_off_ends_a_stream_with_an_event(make_service: MakeService) -> None:
-    service = make_service(load=slow_model())
+    model = slow_model()
+    service = make_service(load=model)
     service.wait_until_ready()
-    warm = len(service.model.step_sizes)
+    warm = len(model.step_sizes)
     stream = open_stream(service, samples.ROUTE, samples.BODY)
-    wait_for(lambda: len(service.model.step_sizes) > warm)
-    service.model.fault.append(errors.Unreachable("gone"))
+    wait_for(lambda: len(model.step_sizes) > warm)
+    model.fault.append(errors.Unreachable("gone"))
 
     kind, problem = events_of(stream.chunks)[-1]
 
     assert (kind, problem["code"]) == ("error", "model_server_unavailable")
-    service.model.fault.clear()
     wait_for(lambda: sample(service, "service_running_sequences") == 0)
 
 
