@@ -58,8 +58,8 @@ def make_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ma
         model = fake_model()
         failures: list[Exception] = []
         pipeline = Pipeline(chosen, metrics, failures.append, load or model)
-        pipeline.start()
         app = create_app(pipeline, chosen, metrics)
+        pipeline.start()
         client = httpx.Client(
             transport=httpx.WSGITransport(app=app), base_url="http://service.test"
         )

@@ -81,5 +81,6 @@ def application() -> WSGIApplication:
     settings = read_settings()
     metrics = Metrics()
     pipeline = Pipeline(settings, metrics, lambda error: sys.exit(str(error)), slow_model())
+    app = create_app(pipeline, settings, metrics)
     pipeline.start()
-    return create_app(pipeline, settings, metrics)
+    return app
