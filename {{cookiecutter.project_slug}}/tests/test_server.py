@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 import samples
 from backing import SETTINGS_OF_THE_MODEL, backed
+from load import asked_by
 from processes import HEADERS, Process, Start, starting
 from trained import make_model
 
@@ -48,36 +48,29 @@ def running(start: Start) -> Process:
 
 
 @dataclass
-class Client(threading.Thread):
-    """Asks again and again over one connection, until the service says that it is not ready."""
+class Client:
+    """Asks over one connection, and counts."""
 
     running: Process
-    stop: threading.Event
     answered: int = 0
     lost: list[str] = field(default_factory=list)
 
-    def __hash__(self) -> int:
-        return id(self)
-
     def __post_init__(self) -> None:
-        super().__init__()
+        self.connection = http.client.HTTPConnection("127.0.0.1", self.running.port, timeout=10)
 
-    def run(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.running.port, timeout=10)
-        while not self.stop.is_set():
-            try:
-                connection.request("POST", samples.ROUTE, samples.RAW, HEADERS)
-                response = connection.getresponse()
-                answer = response.read()
-            except (OSError, http.client.HTTPException) as error:
-                self.lost.append(repr(error))
-                connection.close()
-                continue
-            if response.status == http.client.OK:
-                self.answered += 1
-            else:
-                self.lost.append(f"{response.status} {answer!r}")
-        connection.close()
+    def ask(self) -> None:
+        try:
+            self.connection.request("POST", samples.ROUTE, samples.RAW, HEADERS)
+            response = self.connection.getresponse()
+            answer = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            self.lost.append(repr(error))
+            self.connection.close()
+            return
+        if response.status == http.client.OK:
+            self.answered += 1
+        else:
+            self.lost.append(f"{response.status} {answer!r}")
 
 
 def test_a_real_model_answers_over_a_socket(running: Process) -> None:
@@ -94,30 +87,29 @@ def test_a_caller_that_sends_too_much_hears_so(running: Process) -> None:
     assert json.loads(body)["code"] == "body_too_large"
 
 
-def test_sigterm_under_load_loses_no_request(running: Process) -> None:
+def test_sigterm_under_load_loses_no_request(start: Start) -> None:
     """Clients turn away when /readyz says no, as a load balancer's would."""
-    stop = threading.Event()
-    clients = [Client(running, stop) for _ in range(8)]
-    for client in clients:
-        client.start()
-    time.sleep(0.5)
-    answered_before = sum(client.answered for client in clients)
+    running = start(DRAIN_SECONDS="2")
+    running.wait_until_ready()
+    clients = [Client(running) for _ in range(8)]
+    with asked_by([client.ask for client in clients]):
+        time.sleep(0.5)
+        answered_before = sum(client.answered for client in clients)
 
-    running.process.send_signal(signal.SIGTERM)
-    started = time.monotonic()
-    while running.is_ready():
-        assert time.monotonic() - started < 0.9, "It was ready until the socket closed."
-    time.sleep(0.2)
-    answered_while_draining = sum(client.answered for client in clients) - answered_before
-    stop.set()
+        running.process.send_signal(signal.SIGTERM)
+        started = time.monotonic()
+        while running.ask("GET", "/readyz")[0] == http.client.OK:
+            assert time.monotonic() - started < 2, "It was ready until the socket closed."
+        time.sleep(0.2)
+        answered_while_draining = sum(client.answered for client in clients) - answered_before
     for client in clients:
-        client.join()
+        client.connection.close()
 
     assert answered_before > 0
     assert answered_while_draining > 0
     assert [client.lost for client in clients] == [[]] * len(clients)
     assert running.process.wait(10) == 0
-    assert 0.9 < time.monotonic() - started < 10
+    assert 1.9 < time.monotonic() - started < 12
 
 
 @pytest.mark.parametrize("seconds", [0.3, 1.5])

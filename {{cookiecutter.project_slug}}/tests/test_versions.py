@@ -13,6 +13,7 @@ import samples
 from asking import wait_for
 from fake_version import write_fake_version
 from fakes import fake_model
+from load import asked_by
 
 from service import manifest as manifests
 from service.errors import OwnerError
@@ -70,26 +71,17 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running
 
 
 def test_a_switch_and_a_roll_back_lose_no_request(running: Running) -> None:
-    stop = threading.Event()
     answers: list[tuple[int, Any]] = []
 
-    def load() -> None:
-        while not stop.is_set():
-            response = running.ask()
-            answers.append((response.status_code, response.json().get("model")))
+    def ask() -> None:
+        response = running.ask()
+        answers.append((response.status_code, response.json().get("model")))
 
-    threads = [threading.Thread(target=load) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    try:
+    with asked_by([ask] * 4):
         for version in (2, 1, 2):
             choose(running.model_dir, version)
             wait_for(partial(lambda wanted: running.version() == wanted, version))
             time.sleep(0.1)
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
 
     assert {status for status, _ in answers} == {httpx.codes.OK}
     assert {model["version"] for _, model in answers} == {1, 2}

@@ -6,13 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
+from load import asked_by
 from model_servers import RunningServer, running_server
 from processes import ROOT
 from trained import make_model
@@ -92,27 +93,20 @@ def test_versions_that_come_and_go_in_the_store_are_served_and_no_more(
 
 def test_a_token_that_is_renewed_under_load_costs_no_request(server: RunningServer) -> None:
     client = ModelServer(server.as_settings(), manifests.read(server.model_dir / "1"))
-    stop = threading.Event()
     errors: list[Exception] = []
     count = [0, 0, 0, 0]
 
-    def load(number: int) -> None:
-        while not stop.is_set():
-            try:
-                assert client.is_ready(timeout_seconds=5)
-            except Exception as error:  # noqa: BLE001
-                errors.append(error)
-            count[number] += 1
+    def ask(number: int) -> None:
+        try:
+            assert client.is_ready(timeout_seconds=5)
+        except Exception as error:  # noqa: BLE001
+            errors.append(error)
+        count[number] += 1
 
-    threads = [threading.Thread(target=load, args=(number,)) for number in range(len(count))]
-    for thread in threads:
-        thread.start()
-    for _ in range(6):
-        time.sleep(0.3)  # a request that meets two renewals is refused
-        renew_the_token(server)
-    stop.set()
-    for thread in threads:
-        thread.join()
+    with asked_by([partial(ask, number) for number in range(len(count))]):
+        for _ in range(6):
+            time.sleep(0.3)  # a request that meets two renewals is refused
+            renew_the_token(server)
     client.close()
 
     assert min(count) > 20

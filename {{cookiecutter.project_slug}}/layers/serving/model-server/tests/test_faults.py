@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 import samples
+from load import asked_by
 from model_servers import RunningServer, running_server
 from processes import Process, Start, starting
 from trained import make_model
@@ -74,29 +74,22 @@ def test_a_server_that_is_killed_under_load_is_told_honestly_and_found_again(
 ) -> None:
     running = start()
     running.wait_until_ready()
-    stop = threading.Event()
     seen: list[tuple[int, str]] = []
 
-    def load() -> None:
-        while not stop.is_set():
-            status, answer = ask(running)
-            seen.append((status, answer.get("code", "ok")))
+    def note() -> None:
+        status, answer = ask(running)
+        seen.append((status, answer.get("code", "ok")))
 
-    threads = [threading.Thread(target=load) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    time.sleep(0.5)
-    server.kill()
-    wait_until(running, ready=False, seconds=5)
-    time.sleep(0.5)
-    server.start()
-    wait_until(running, ready=True, seconds=RECOVERY_SECONDS)
-    time.sleep(0.5)
-    before = len(seen)
-    time.sleep(0.5)
-    stop.set()
-    for thread in threads:
-        thread.join()
+    with asked_by([note] * 4):
+        time.sleep(0.5)
+        server.kill()
+        wait_until(running, ready=False, seconds=5)
+        time.sleep(0.5)
+        server.start()
+        wait_until(running, ready=True, seconds=RECOVERY_SECONDS)
+        time.sleep(0.5)
+        before = len(seen)
+        time.sleep(0.5)
 
     assert {code for _, code in seen} <= {"ok", "model_server_unavailable", "not_ready"}
     assert {status for status, _ in seen} == {http.client.OK, http.client.SERVICE_UNAVAILABLE}
@@ -131,13 +124,11 @@ def test_two_versions_side_by_side_are_switched_and_rolled_back_without_a_lost_r
 ) -> None:
     running = start()
     running.wait_until_ready()
-    stop = threading.Event()
     seen: list[tuple[int, Any]] = []
 
-    def load() -> None:
-        while not stop.is_set():
-            status, answer = ask(running)
-            seen.append((status, answer.get("model", answer)))
+    def note() -> None:
+        status, answer = ask(running)
+        seen.append((status, answer.get("model", answer)))
 
     def wait_for(version: int) -> None:
         end = time.monotonic() + 15
@@ -145,20 +136,13 @@ def test_two_versions_side_by_side_are_switched_and_rolled_back_without_a_lost_r
             assert time.monotonic() < end, f"Version {version} does not answer."
             time.sleep(0.05)
 
-    threads = [threading.Thread(target=load) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    try:
+    with asked_by([note] * 4):
         add_version(server, 2)
         manifests.choose(server.model_dir, 2)
         wait_for(2)
         time.sleep(0.5)
         manifests.choose(server.model_dir, 1)
         wait_for(1)
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
 
     assert {status for status, _ in seen} == {http.client.OK}, seen[-1]
     assert {model["version"] for _, model in seen} == {1, 2}
