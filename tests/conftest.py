@@ -12,6 +12,7 @@ import pytest
 
 from environments import locked, shared_environment
 from matrix import COMBINATIONS, ROOT, Combination, name_of
+from registry import running_registry
 from service import clean_environ
 
 REQUIRED_BY = {"image": "REQUIRE_DOCKER", "cluster": "REQUIRE_CLUSTER"}
@@ -43,6 +44,13 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (clean / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, clean / name)
     return clean
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The host and port of a registry that has no image yet."""
+    with running_registry(tmp_path_factory.mktemp("registry")) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

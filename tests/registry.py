@@ -26,7 +26,7 @@ http:
 
 
 @contextmanager
-def registry(folder: Path) -> Iterator[str]:
+def running_registry(folder: Path) -> Iterator[str]:
     """Run Debian's registry with its images in *folder*; gives its host and port."""
     if shutil.which("docker-registry") is None:
         pytest.skip("docker-registry is not installed, so no image was pushed")

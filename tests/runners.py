@@ -17,10 +17,11 @@ from pathlib import Path
 
 import pytest
 
+from environments import locked
 from matrix import ROOT
 from npm import installed, with_java
 from pipelines import FILES, MAKE
-from service import clean_environ
+from service import CACHE, clean_environ
 
 TOOLS = ROOT.parent / "shared" / "tools"
 SECONDS = 2400
@@ -270,20 +271,26 @@ def _run(words: list[str], folder: Path, environ: dict[str, str]) -> Run:
 def container_image() -> None:
     """Build what stands in for the container that jobs run in, unless it is there."""
     name = "python:3.11-trixie"
-    there = subprocess.run(["docker", "image", "inspect", name], capture_output=True, check=False)
-    if there.returncode != 0:
-        subprocess.run(
-            ["docker", "build", "-q", "-t", name, "-"], input=CONTAINER, text=True, check=True
+    with locked("pipelines"):
+        there = subprocess.run(
+            ["docker", "image", "inspect", name], capture_output=True, check=False
         )
+        if there.returncode != 0:
+            build = ["docker", "build", "-q", "-t", name, "-"]
+            subprocess.run(build, input=CONTAINER, text=True, check=True)
 
 
-def cosign(folder: Path) -> None:
-    """Put Debian's cosign into *folder*, out of a container, where it is not on the path."""
-    if shutil.which("cosign") or (folder / "cosign").is_file():
-        return
-    script = (
-        "apt-get update -qq && cd /tmp && apt-get download -qq cosign && dpkg-deb -x cosign*.deb . "
-        "&& cp usr/bin/cosign /out/"
-    )
-    docker = ["docker", "run", "--rm", f"--volume={folder}:/out", "python:3.11-trixie"]
-    subprocess.run([*docker, "bash", "-c", script], check=True)
+def cosign() -> str:
+    """The path of cosign: of what is installed, or of Debian's, out of a container."""
+    if found := shutil.which("cosign"):
+        return found
+    container_image()
+    with locked("pipelines"):
+        if not (CACHE / "cosign").is_file():
+            script = (
+                "apt-get update -qq && cd /tmp && apt-get download -qq cosign "
+                "&& dpkg-deb -x cosign*.deb . && cp usr/bin/cosign /out/"
+            )
+            docker = ["docker", "run", "--rm", f"--volume={CACHE}:/out", "python:3.11-trixie"]
+            subprocess.run([*docker, "bash", "-c", script], check=True)
+    return str(CACHE / "cosign")

@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
 from conftest import Bake
 from matrix import ROWS, Combination, name_of, one_per
+from runners import cosign
 from service import clean_environ, free_port
 from test_image import (
     docker,
@@ -31,12 +30,6 @@ from test_image import (
     wait_until_healthy,
 )
 
-REGISTRY = """\
-version: 0.1
-storage: {{filesystem: {{rootdirectory: {folder}}}}}
-http: {{addr: "127.0.0.1:{port}"}}
-log: {{level: error}}
-"""
 BUILD = {
     "BUILDER_ID": "https://ci.example/me/digits/pipeline",
     "BUILD_URL": "https://ci.example/me/digits/runs/7",
@@ -53,39 +46,6 @@ SERVED = one_per("backend", [row for row in ROWS if row["serving"] == "model-ser
 def _engine() -> None:
     if not engine_answers():
         pytest.skip("no Docker engine answers, so no image was built, compared or signed")
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The host of a registry that has nothing yet."""
-    program = shutil.which("docker-registry")
-    folder = tmp_path_factory.mktemp("registry")
-    port = free_port()
-    if program:
-        config = folder / "config.yml"
-        config.write_text(REGISTRY.format(folder=folder, port=port))
-        with subprocess.Popen([program, "serve", str(config)]) as process:
-            yield _once_it_answers(f"127.0.0.1:{port}")
-            process.terminate()
-        return
-    name = f"template-test-registry-{port}"
-    start = ["docker", "run", "--detach", f"--name={name}", f"--publish=127.0.0.1:{port}:5000"]
-    if subprocess.run([*start, "registry:2"], capture_output=True, check=False).returncode != 0:
-        pytest.skip("there is neither docker-registry nor the image registry:2 to push to")
-    yield _once_it_answers(f"127.0.0.1:{port}")
-    docker("rm", "--force", name)
-
-
-def _once_it_answers(host: str) -> str:
-    end = time.monotonic() + 30
-    while True:
-        try:
-            requests.get(f"http://{host}/v2/", timeout=5).raise_for_status()
-        except requests.RequestException:
-            assert time.monotonic() < end, "the registry does not answer"
-            time.sleep(0.1)
-        else:
-            return host
 
 
 @dataclass
@@ -162,11 +122,10 @@ def built(
 @pytest.fixture(scope="module")
 def signing(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Words for ``make`` that sign by a key pair."""
-    if shutil.which("cosign") is None:
-        pytest.skip("cosign is not installed, so nothing was signed")
     folder = tmp_path_factory.mktemp("keys")
-    run("cosign", "generate-key-pair", cwd=folder, COSIGN_PASSWORD="")
+    run(cosign(), "generate-key-pair", cwd=folder, COSIGN_PASSWORD="")
     return [
+        f"COSIGN={cosign()}",
         f"COSIGN_KEY={folder / 'cosign.key'}",
         f"COSIGN_PUBLIC_KEY={folder / 'cosign.pub'}",
         "COSIGN_FLAGS=--tlog-upload=false",
@@ -264,7 +223,7 @@ def test_an_image_is_accepted_once_it_is_signed_and_attested(
     repo.make("attest", *signing, **quiet, **BUILD)
     repo.make("verify-image", *signing)
 
-    run("cosign", "generate-key-pair", cwd=tmp_path, **quiet)
+    run(cosign(), "generate-key-pair", cwd=tmp_path, **quiet)
     another = [*signing, f"COSIGN_PUBLIC_KEY={tmp_path / 'cosign.pub'}"]
     assert "invalid signature" in repo.refusal("verify-image", *another)
     assert "Set COSIGN_PUBLIC_KEY" in repo.refusal("verify-image")

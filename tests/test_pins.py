@@ -1,63 +1,21 @@
 """``make pin`` of generated repositories, with a registry: digests stay when tags move."""
 
 import re
-import shutil
-import subprocess
-import time
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import requests
 
 from conftest import Bake
-from service import free_port
 from test_image import docker, engine_answers, run
 
 pytestmark = pytest.mark.image
-START_SECONDS = 30
-CONFIGURATION = """\
-version: 0.1
-storage:
-  filesystem:
-    rootdirectory: {folder}
-http:
-  addr: 127.0.0.1:{port}
-"""
 
 
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of an empty registry."""
+@pytest.fixture(scope="session", autouse=True)
+def _engine() -> None:
     if not engine_answers():
         pytest.skip("no Docker engine answers, so no image was pinned")
-    if (program := shutil.which("docker-registry")) is None:
-        pytest.skip("docker-registry is not installed, so no image was pinned")
-    folder, port = tmp_path_factory.mktemp("registry"), free_port()
-    (folder / "registry.yml").write_text(CONFIGURATION.format(folder=folder, port=port))
-    with (folder / "log").open("wb") as log:
-        serve = [program, "serve", str(folder / "registry.yml")]
-        process = subprocess.Popen(serve, stdout=log, stderr=subprocess.STDOUT)
-    try:
-        wait_for(f"http://127.0.0.1:{port}/v2/")
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(START_SECONDS)
-
-
-def wait_for(url: str) -> None:
-    """Return when *url* answers."""
-    end = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            assert requests.get(url, timeout=5).ok
-        except requests.ConnectionError:
-            assert time.monotonic() < end, f"{url} did not answer"
-            time.sleep(0.05)
-        else:
-            return
 
 
 def push(image: str, content: str, folder: Path) -> None:

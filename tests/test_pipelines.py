@@ -10,12 +10,11 @@ import pytest
 import requests
 
 from conftest import Bake
-from environments import locked
 from matrix import AXES, CHOICES, COMBINATIONS, Combination, executed
 from pipelines import EVENTS, pythons, targets
-from registry import registry
+from registry import running_registry
 from runners import RUNNERS, Settings, bare_clone, container_image, cosign
-from service import CACHE, free_port
+from service import free_port
 
 
 @pytest.mark.parametrize("event", EVENTS)
@@ -52,15 +51,13 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settin
     """A registry, a key pair and cosign on the path."""
     if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode != 0:
         pytest.skip("no Docker engine answers, so no pipeline was executed")
-    with locked("pipelines"):
-        container_image()
-        cosign(CACHE)
-    path = os.pathsep.join([str(CACHE), os.environ["PATH"]])
-    monkeypatch.setenv("PATH", path)
-    key = ["cosign", "generate-key-pair", f"--output-key-prefix={tmp_path / 'cosign'}"]
+    container_image()
+    program = cosign()
+    monkeypatch.setenv("PATH", os.pathsep.join([str(Path(program).parent), os.environ["PATH"]]))
+    key = [program, "generate-key-pair", f"--output-key-prefix={tmp_path / 'cosign'}"]
     subprocess.run(key, env=os.environ | {"COSIGN_PASSWORD": "secret"}, check=True)
     project = f"pipeline-{uuid.uuid4().hex[:8]}"
-    with registry(tmp_path) as address:
+    with running_registry(tmp_path) as address:
         yield Settings(address, tmp_path / "cosign.key", free_port(), project)
         docker = ["docker", "compose", "--project-name", project, "down", "--timeout", "5"]
         subprocess.run(docker, capture_output=True, check=False)
