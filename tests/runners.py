@@ -33,7 +33,7 @@ ENV DEBIAN_FRONTEND=noninteractive TORCH_INDEX=
 RUN find /etc/apt -name '*.sources' -o -name '*.list' | xargs sed -i s/bookworm/trixie/g \\
     && apt-get update -qq \\
     && apt-get dist-upgrade -y -qq \\
-    && apt-get install -y -qq --no-install-recommends git make
+    && apt-get install -y -qq --no-install-recommends git make procps
 """
 """Stands in for ``python:3.11-trixie`` where no image can be pulled."""
 
