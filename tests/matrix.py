@@ -59,13 +59,22 @@ def without_ci(combinations: list[Combination]) -> list[Combination]:
 
 def pairwise(rows: list[Combination]) -> list[Combination]:
     """As few of *rows* as have every pair of answers that *rows* have; greedy, so nearly so."""
-    missing = {pair for row in rows for pair in combinations(row.items(), 2)}
-    chosen = []
+    missing = pairs_of(rows)
+    chosen: list[Combination] = []
     while missing:
-        best = max(rows, key=lambda row: len(missing.intersection(combinations(row.items(), 2))))
-        missing -= set(combinations(best.items(), 2))
+        best = max(rows, key=lambda row: len(missing & pairs_of([row])))
+        missing -= pairs_of([best])
         chosen.append(best)
+    for row in list(chosen):  # later ones may have all that an earlier one was chosen for
+        others = [other for other in chosen if other != row]
+        if pairs_of(others) == pairs_of(rows):
+            chosen = others
     return chosen
+
+
+def pairs_of(rows: list[Combination]) -> set[tuple[tuple[str, str], ...]]:
+    """Every two answers that a row of *rows* has together."""
+    return {pair for row in rows for pair in combinations(row.items(), 2)}
 
 
 ROWS = without_ci(COMBINATIONS)

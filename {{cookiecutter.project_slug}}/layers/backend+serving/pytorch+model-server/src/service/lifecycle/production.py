@@ -9,7 +9,6 @@ from zipfile import BadZipFile, ZipFile
 
 from service.errors import OwnerError
 from service.lifecycle import images
-from service.lifecycle.archive import path_of
 from service.manifest import MANIFEST, find_version, read
 
 MODELS = "/app/models"
@@ -63,7 +62,8 @@ def find(options: argparse.Namespace, name: str, scratch: Path) -> Path | None:
     if not images.is_there(server):
         raise OwnerError(f'There is an image "{production}", but none "{server}" with its model.')
     images.copy(server, STORE, store)
-    archive = path_of(store, name, int(version.name))
+    # As service.lifecycle.archive names it, which would import the archiver.
+    archive = store / f"{name}-{version.name}.mar"
     try:
         with ZipFile(archive) as zipped:
             zipped.extract(read(version).artefacts[0].path, version)
