@@ -89,7 +89,7 @@ def test_a_caller_that_sends_too_much_hears_so(running: Process) -> None:
 
 def test_sigterm_under_load_loses_no_request(start: Start) -> None:
     """Clients turn away when /readyz says no, as a load balancer's would."""
-    running = start(DRAIN_SECONDS="2")
+    running = start(DRAIN_SECONDS="5")
     running.wait_until_ready()
     clients = [Client(running) for _ in range(8)]
     with asked_by([client.ask for client in clients]):
@@ -99,7 +99,7 @@ def test_sigterm_under_load_loses_no_request(start: Start) -> None:
         running.process.send_signal(signal.SIGTERM)
         started = time.monotonic()
         while running.ask("GET", "/readyz")[0] == http.client.OK:
-            assert time.monotonic() - started < 2, "It was ready until the socket closed."
+            assert time.monotonic() - started < 5, "It was ready until the socket closed."
         time.sleep(0.2)
         answered_while_draining = sum(client.answered for client in clients) - answered_before
     for client in clients:
@@ -109,7 +109,7 @@ def test_sigterm_under_load_loses_no_request(start: Start) -> None:
     assert answered_while_draining > 0
     assert [client.lost for client in clients] == [[]] * len(clients)
     assert running.process.wait(10) == 0
-    assert 1.9 < time.monotonic() - started < 12
+    assert 4.9 < time.monotonic() - started < 15
 
 
 @pytest.mark.parametrize("seconds", [0.3, 1.5])
