@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from conftest import Bake
-from matrix import CHOICES, COMBINATIONS, ROOT, Combination, answer_of, name_of
+from matrix import CHOICES, COMBINATIONS, ROOT, ROWS, Combination, answer_of, executed, name_of
 from pipelines import Loader
 from tree import digests, empty_folders, files, listing, text_of
 from words import WORDS, unchosen_words
@@ -22,6 +22,8 @@ RENDERED = {
     *(".env.example", ".python-version"),
     *("Dockerfile", "LICENSE", "Makefile", "README.md", "pyproject.toml"),
 }
+TWICE = [*ROWS, executed("gitlab-ci"), executed("jenkins")]
+"""What is baked a second time."""
 PARSERS: dict[str, Callable[[str], object]] = {
     ".json": json.loads,
     ".py": ast.parse,
@@ -105,6 +107,7 @@ def test_there_is_no_empty_folder(repo: Path) -> None:
     assert empty_folders(repo) == []
 
 
+@pytest.mark.parametrize("combination", TWICE, ids=name_of, indirect=True)
 def test_a_second_bake_is_the_same(repo: Path, combination: Combination, bake: Bake) -> None:
     assert digests(bake(**combination)) == digests(repo)
 
