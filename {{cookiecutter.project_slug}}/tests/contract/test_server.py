@@ -1,4 +1,4 @@
-"""The service as its users run it: a process, a socket, a real model."""
+"""The service as its users run it: a process and a socket. The model is the tests' own."""
 
 import http.client
 import json
@@ -13,29 +13,17 @@ from pathlib import Path
 
 import pytest
 import samples
-from backing import SETTINGS_OF_THE_MODEL, backed
+from fake_version import write_fake_version
+from fakes import SETTINGS_OF_THE_MODEL
 from load import asked_by
-from processes import HEADERS, Process, Start, starting
-from trained import make_model
-
-
-@pytest.fixture(scope="module")
-def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_model(tmp_path_factory.mktemp("server"))
-
-
-@pytest.fixture(scope="module")
-def environment(
-    model_dir: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, str]]:
-    with backed(model_dir, tmp_path_factory.mktemp("backing")) as environment:
-        yield environment
+from processes import FAKE_SERVICE, HEADERS, Process, Start, starting
 
 
 @pytest.fixture
-def start(model_dir: Path, environment: dict[str, str], tmp_path: Path) -> Iterator[Start]:
+def start(tmp_path: Path) -> Iterator[Start]:
     """A function that starts a service with other settings than the defaults."""
-    with starting(model_dir, tmp_path, environment) as begin:
+    write_fake_version(tmp_path / "default")
+    with starting(tmp_path / "default", tmp_path, FAKE_SERVICE) as begin:
         yield begin
 
 
@@ -73,7 +61,7 @@ class Client:
             self.lost.append(f"{response.status} {answer!r}")
 
 
-def test_a_real_model_answers_over_a_socket(running: Process) -> None:
+def test_the_service_answers_over_a_socket(running: Process) -> None:
     status, body = running.ask("POST", samples.ROUTE, samples.RAW)
 
     assert status == http.client.OK, body

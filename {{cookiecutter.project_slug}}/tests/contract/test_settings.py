@@ -8,7 +8,7 @@ import pytest
 from service.errors import OwnerError
 from service.settings import Settings, read_settings
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def defaults() -> dict[str, str]:

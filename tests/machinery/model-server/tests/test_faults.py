@@ -29,7 +29,7 @@ def server(tmp_path: Path) -> Iterator[RunningServer]:
 def start(server: RunningServer, tmp_path: Path) -> Iterator[Start]:
     folder = tmp_path / "service"
     folder.mkdir()
-    with starting(server.model_dir, folder, server.settings) as begin:
+    with starting(server.model_dir, folder, environment=server.settings) as begin:
         yield begin
 
 

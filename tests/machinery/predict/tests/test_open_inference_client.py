@@ -37,7 +37,7 @@ def running(model_dir: Path) -> Iterator[Process]:
     folder = model_dir.parent
     with (
         backed(model_dir, folder) as environment,
-        starting(model_dir, folder, environment) as start,
+        starting(model_dir, folder, environment=environment) as start,
     ):
         running = start()
         running.wait_until_ready()

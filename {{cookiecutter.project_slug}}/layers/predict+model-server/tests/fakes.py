@@ -9,6 +9,9 @@ from service.manifest import Arrays, Manifest
 from service.server_errors import InputFailed, TimedOut
 from service.settings import Settings
 
+SETTINGS_OF_THE_MODEL = ("MODEL_DIR", "MODEL_VERSION")
+"""Each can name a model that is not there."""
+
 
 class FakeModel:
     """Answers as the model server's client does; can be made slow, or to fail.

@@ -14,6 +14,9 @@ from service.manifest import Manifest
 ONE_AT_A_TIME = {"max_running_sequences": 1, "max_queued_inputs": 1}
 """Settings with which one input runs and one waits."""
 
+SETTINGS_OF_THE_MODEL = ("MODEL_DIR", "MODEL_VERSION", "MODEL_FORMAT")
+"""Each can name a model that is not there."""
+
 
 class FakeModel:
     """Answers from what it has read in each row; can be made slow, or to raise.

@@ -16,6 +16,9 @@ from service.settings import Settings
 ONE_AT_A_TIME = {"max_running_sequences": 1}
 """Settings with which one text is generated, and no other."""
 
+SETTINGS_OF_THE_MODEL = ("MODEL_DIR", "MODEL_VERSION")
+"""Each can name a model that is not there."""
+
 
 class FakeModel:
     """Answers as the model server's client does; can be made slow, or to fail.

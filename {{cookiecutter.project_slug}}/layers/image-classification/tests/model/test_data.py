@@ -15,7 +15,7 @@ from service.lifecycle import batches, evaluation
 from service.lifecycle.source import Source
 from service.training import Dataset, Examples
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def make_folder(root: Path, images: int = 8) -> Path:

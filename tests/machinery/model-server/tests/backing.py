@@ -6,9 +6,6 @@ from pathlib import Path
 
 from model_servers import running_server
 
-SETTINGS_OF_THE_MODEL = ("MODEL_DIR", "MODEL_VERSION")
-"""Each can name a model that is not there."""
-
 
 @contextlib.contextmanager
 def backed(model_dir: Path, folder: Path) -> Iterator[dict[str, str]]:
