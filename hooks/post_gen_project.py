@@ -1,4 +1,4 @@
-"""Lay the chosen layers over the new repository, remove the folder of layers, reduce the lock.
+"""Lay the chosen layers over the new repository, and reduce the lock to what it requires.
 
 ``layers/<question>/<answer>/`` holds what an answer brings, ``layers/<question>+<question>/
 <answer>+<answer>/`` what answers bring together. Knows no question and no answer by name.
@@ -23,7 +23,7 @@ def is_chosen(layer: Path) -> bool:
 
 
 def reduce_lock(lock: Path, pyproject: Path) -> None:
-    """Leave in *lock* what *pyproject* requires, and what that brings, as ``make lock`` writes it."""
+    """Leave in *lock* what *pyproject* requires, as ``make lock`` would write it."""
     document = tomllib.loads(pyproject.read_text(encoding="utf-8"))
     project = document["project"]
     sources = {f"{project['name']} (pyproject.toml)": project["dependencies"]}
@@ -37,7 +37,7 @@ def reduce_lock(lock: Path, pyproject: Path) -> None:
     header, *entries = re.split(r"^(?=\w)", lock.read_text(encoding="utf-8"), flags=re.MULTILINE)
     pins = []  # (name, lines of the pin, packages that require it)
     for entry in entries:
-        pin, via = entry.split("    # via", maxsplit=1)
+        pin, _, via = entry.partition("    # via")
         pins.append((re.split(r"[^\w-]", pin)[0], pin, re.findall(r"[\w-]+(?=\n)", via)))
     kept = set(direct)
     while more := {name for name, _, parents in pins if kept.intersection(parents)} - kept:

@@ -66,29 +66,35 @@ def union(one: Any, other: Any) -> Any:
 def toml(value: Any) -> str:
     """*value* on one line of TOML, which writes all but tables as JSON does."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(key)} = {toml(each)}" for key, each in value.items()) + "}"
+        return (
+            f"{{{', '.join(f'{json.dumps(key)} = {toml(each)}' for key, each in value.items())}}}"
+        )
     if isinstance(value, list):
-        return "[" + ", ".join(map(toml, value)) + "]"
+        return f"[{', '.join(map(toml, value))}]"
     return json.dumps(value)
 
 
-def lock(backend: str, scratch: Path, upgrade: str) -> None:
-    """Write the lock of *backend*."""
-    rows = [each for each in without_ci(COMBINATIONS) if each["backend"] == backend]
-    repos = [bake(each, scratch) for each in rows]
-    required: dict[str, Any] = {}
-    for repo in repos:
-        required = union(required, requirements_of(repo))
-    repo = repos[0]
-    text = "".join(f"{key} = {toml(value)}\n" for key, value in required.items())
-    (repo / "pyproject.toml").write_text(text, encoding="utf-8")
-    if lock_of(backend).is_file():
-        shutil.copy(lock_of(backend), repo / "requirements.lock")
+def make_lock(repo: Path, upgrade: str = "") -> None:
+    """Run ``make lock`` in *repo*."""
     environ = {
         name: value for name, value in clean_environ().items() if name not in OWN_TO_THE_MACHINE
     }
     make = ["make", "--silent", "lock", f"UV={BIN / 'uv'}", f"UPGRADE={upgrade}"]
     subprocess.run(make, cwd=repo, env=environ, check=True)
+
+
+def lock(backend: str, scratch: Path, upgrade: str) -> None:
+    """Write the lock of *backend*."""
+    rows = [each for each in without_ci(COMBINATIONS) if each["backend"] == backend]
+    repo, *others = [bake(each, scratch) for each in rows]
+    required = requirements_of(repo)
+    for other in others:
+        required = union(required, requirements_of(other))
+    text = "".join(f"{key} = {toml(value)}\n" for key, value in required.items())
+    (repo / "pyproject.toml").write_text(text, encoding="utf-8")
+    if lock_of(backend).is_file():
+        shutil.copy(lock_of(backend), repo / "requirements.lock")
+    make_lock(repo, upgrade)
     shutil.copy(repo / "requirements.lock", lock_of(backend))
 
 
