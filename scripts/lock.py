@@ -27,7 +27,7 @@ BIN = Path(sys.executable).parent
 
 def lock_of(backend: str) -> Path:
     """The lock that the layer of *backend* lays."""
-    return SKELETON / "layers" / "backend" / backend / "requirements.lock"
+    return SKELETON / "layers" / backend / "requirements.lock"
 
 
 def bake(combination: Combination, scratch: Path) -> Path:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from conftest import Bake
-from matrix import CHOICES, COMBINATIONS, ROOT, ROWS, Combination, answer_of, executed, name_of
+from matrix import CHOICES, COMBINATIONS, ROOT, ROWS, Combination, executed, features, name_of
 from pipelines import Loader
 from tree import digests, empty_folders, files, listing, text_of
 from words import WORDS, unchosen_words
@@ -49,7 +49,7 @@ def test_there_is_no_golden_tree_without_its_combination() -> None:
 
 
 def test_no_word_of_an_unchosen_answer_is_left(repo: Path, combination: Combination) -> None:
-    answers = {*combination.values(), answer_of(combination, "kind")}
+    answers = features(combination)
     found = [
         word
         for name in files(repo)
@@ -62,7 +62,7 @@ def test_no_word_of_an_unchosen_answer_is_left(repo: Path, combination: Combinat
 def test_every_answer_has_its_words() -> None:
     answers = {answer for each in COMBINATIONS for answer in each.values()}
 
-    assert set(WORDS) == answers | {answer_of(each, "kind") for each in COMBINATIONS}
+    assert set(WORDS) == answers | {"predict"}
 
 
 def test_no_jinja_of_the_template_is_left(repo: Path) -> None:
