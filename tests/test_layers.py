@@ -7,7 +7,6 @@ from conftest import tracked_files
 from matrix import (
     CHOICES,
     COMBINATIONS,
-    CONTEXT,
     ROOT,
     SKELETON,
     Combination,
