@@ -43,7 +43,7 @@ trees: $(INSTALLED) ## write the golden file lists of all combinations
 	rm -f tests/trees/*.txt
 	WRITE_TREES=1 $(BIN)/python -m pytest --quiet tests/test_render.py -k golden
 
-lock: $(INSTALLED) ## write the locks of all combinations; the newest versions with UPGRADE=--upgrade
+lock: $(INSTALLED) ## write the locks of all backends; the newest versions with UPGRADE=--upgrade
 	$(BIN)/python scripts/lock.py $(UPGRADE)
 
 bench: $(INSTALLED) ## measure repositories, or those with ANSWERS: start-up, requests or tokens per second

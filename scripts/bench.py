@@ -137,7 +137,9 @@ def main() -> None:
             for answers in without_ci(COMBINATIONS)
         }
         for kind, (columns, measure) in TABLES.items():
-            of_this_kind = [each for each in chosen if ("predict" in features(each)) == (kind == "predict")]
+            of_this_kind = [
+                each for each in chosen if ("predict" in features(each)) == (kind == "predict")
+            ]
             if not of_this_kind:
                 continue
             print(f"\n| repository | {' | '.join(columns)} |\n|---|{'--:|' * len(columns)}")

@@ -1,17 +1,19 @@
-"""The shipped locks: they fit the requirements, on every machine that is promised."""
+"""The locks: what a repository requires and no more, on every machine that is promised."""
 
 import re
+import shutil
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import combinations, product
+from itertools import product
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from matrix import AXES, CHOICES, COMBINATIONS, Combination, name_of, without_ci
+from lock import lock_of, make_lock
+from matrix import AXES, CHOICES, COMBINATIONS, ROWS, Combination, name_of, without_ci
 
 LOCKED = without_ci(COMBINATIONS)
 MACHINES = [
@@ -53,9 +55,9 @@ class Pin:
         return marker is None or marker.evaluate(machine)
 
 
-def pins(repo: Path) -> Iterator[Pin]:
-    """The entries of the lock in *repo*."""
-    text = (repo / "requirements.lock").read_text(encoding="utf-8")
+def pins(folder: Path) -> Iterator[Pin]:
+    """The entries of the lock in *folder*."""
+    text = (folder / "requirements.lock").read_text(encoding="utf-8")
     for entry in re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]:
         first, *rest = entry.splitlines()
         pin = Pin(Requirement(first.removesuffix(" \\")))
@@ -131,15 +133,37 @@ def test_a_lock_names_no_host_and_no_path(locked_repo: Path) -> None:
     assert "/" not in text
 
 
+def test_a_lock_has_nothing_that_nothing_requires(locked_repo: Path) -> None:
+    required: set[str] = set()
+    required.update(canonicalize_name(each.name) for each in direct_requirements(locked_repo))
+    locked = list(pins(locked_repo))
+    while more := {pin.name for pin in locked if required & set(pin.via)} - required:
+        required |= more
+
+    assert {pin.name for pin in locked} == required
+    for pin in locked:
+        assert {by for by in pin.via if "pyproject.toml" not in by} <= required, pin
+
+
+@pytest.mark.parametrize("answers", ROWS, ids=name_of)
+def test_make_lock_in_a_fresh_repository_changes_nothing(
+    answers: Combination, baked: Callable[[Combination], Path], tmp_path: Path
+) -> None:
+    repo = baked(answers)
+    for name in ("Makefile", "pyproject.toml", "requirements.lock"):
+        shutil.copy(repo / name, tmp_path)
+
+    make_lock(tmp_path)
+
+    locked = (repo / "requirements.lock").read_text(encoding="utf-8")
+    assert (tmp_path / "requirements.lock").read_text(encoding="utf-8") == locked
+
+
 @pytest.mark.parametrize("backend", AXES["backend"])
-def test_the_locks_of_one_backend_agree(backend: str, baked: Callable[[Combination], Path]) -> None:
-    locks = []
-    for answers in LOCKED:
-        if answers["backend"] == backend:
-            versions: dict[str, set[str]] = {}
-            for pin in pins(baked(answers)):
-                versions.setdefault(pin.name, set()).add(pin.version)
-            locks.append(versions)
-    for one, other in combinations(locks, 2):
-        shared = one.keys() & other.keys()
-        assert {name: one[name] for name in shared} == {name: other[name] for name in shared}
+def test_each_pin_of_a_backend_is_in_some_repository(
+    backend: str, baked: Callable[[Combination], Path]
+) -> None:
+    repos = [baked(answers) for answers in LOCKED if answers["backend"] == backend]
+    found = {str(pin.requirement) for repo in repos for pin in pins(repo)}
+
+    assert found == {str(pin.requirement) for pin in pins(lock_of(backend).parent)}

@@ -136,7 +136,7 @@ def add_feature(template: Path, number: int) -> None:
         text = path.read_text(encoding="utf-8")
         path.write_text(text.replace('"""', f'"""Version {number}. ', 1), encoding="utf-8")
     for path in skeleton.rglob("requirements.lock"):
-        append(path, f"{name}==1.0\n")
+        append(path, f"{name}==1.0\n    # via pydantic\n")
     for path in skeleton.rglob("expected.json"):
         append(path, "\n")
 
