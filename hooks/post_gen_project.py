@@ -1,7 +1,8 @@
 """Lay the chosen layers over the new repository, and remove the folder of layers.
 
-``layers/<question>/<answer>/`` holds what an answer brings, ``layers/<question>+<question>/
-<answer>+<answer>/`` what answers bring together. Knows no question and no answer by name.
+``layers/<feature>/`` holds what a feature brings, ``layers/<feature>+<feature>/`` what features
+bring together. The features are the answers, and what ``_shares`` in ``cookiecutter.json`` adds.
+Knows none of them by name.
 """
 
 import json
@@ -12,16 +13,10 @@ from pathlib import Path
 ANSWERS = json.loads(r"""
 {{ cookiecutter | tojson }}
 """)
-
-
-def is_chosen(layer: Path) -> bool:
-    """Whether every question of *layer* was answered as its name says."""
-    questions, answers = layer.parent.name.split("+"), layer.name.split("+")
-    return answers == [ANSWERS.get(name, ANSWERS.get(f"__{name}")) for name in questions]
-
+FEATURES = set(ANSWERS["__features"].split())
 
 laid: dict[Path, Path] = {}
-for layer in sorted(filter(is_chosen, Path("layers").glob("*/*"))):
+for layer in sorted(each for each in Path("layers").iterdir() if FEATURES.issuperset(each.name.split("+"))):
     for source in sorted(path for path in layer.rglob("*") if path.is_file()):
         target = source.relative_to(layer)
         if target.exists():

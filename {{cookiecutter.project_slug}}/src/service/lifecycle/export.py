@@ -4,7 +4,7 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from service import network
+from service.owner import network
 from service.errors import OwnerError
 from service.lifecycle import candidate, engine
 from service.lifecycle.exporters import EXPORTERS
