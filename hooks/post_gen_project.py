@@ -16,7 +16,9 @@ ANSWERS = json.loads(r"""
 FEATURES = set(ANSWERS["__features"].split())
 
 laid: dict[Path, Path] = {}
-for layer in sorted(each for each in Path("layers").iterdir() if FEATURES.issuperset(each.name.split("+"))):
+for layer in sorted(
+    each for each in Path("layers").iterdir() if FEATURES.issuperset(each.name.split("+"))
+):
     for source in sorted(path for path in layer.rglob("*") if path.is_file()):
         target = source.relative_to(layer)
         if target.exists():

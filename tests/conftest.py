@@ -1,4 +1,4 @@
-"""What the tests share: repositories, environments, models, and plain words about what was skipped."""
+"""What the tests share: repositories, environments, models, and the report at the end."""
 
 import itertools
 import os
@@ -15,12 +15,10 @@ from durations import heaviest_first, seconds_of_files
 from environments import shared_environment
 from locking import locked_file
 from matrix import COMBINATIONS, Combination, name_of
-from shell import installed_in, make
+from shell import RUN_ID, installed_in, make, remove_images_of_run
 
 REQUIRED_BY = {"image": "REQUIRE_DOCKER", "cluster": "REQUIRE_CLUSTER"}
 """Markers of tests, and the variables that forbid to skip them."""
-RUN_ID = "TEMPLATE_TEST_RUN"
-"""The variable that names this run, for all of its processes."""
 
 
 def pytest_configure() -> None:
@@ -124,6 +122,12 @@ def starter(
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, so that no process has it left when the others are done."""
     items.sort(key=heaviest_first)
+
+
+def pytest_sessionfinish() -> None:
+    """Remove the images of the run, in the process that started the others."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        remove_images_of_run()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,5 +1,6 @@
 """Commands that tests run: each gives what the command said, or fails with it."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -79,6 +80,27 @@ def engine_answers() -> bool:
     if shutil.which("docker") is None:
         return False
     return subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0
+
+
+RUN_ID = "TEMPLATE_TEST_RUN"
+"""The variable that names this run of tests, for all of its processes."""
+
+
+def image_of_run(name: str) -> str:
+    """The name of an image that is removed when this run of tests ends."""
+    return f"template-test:{os.environ[RUN_ID]}-{name}"
+
+
+def remove_images_of_run() -> None:
+    """Remove the images that all processes of this run shared."""
+    if engine_answers():
+        remove_images(
+            *docker(
+                "images",
+                "--format={{.Repository}}:{{.Tag}}",
+                f"--filter=reference={image_of_run('*')}",
+            ).split()
+        )
 
 
 def remove_images(*names: str) -> None:

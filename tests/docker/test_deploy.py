@@ -16,10 +16,10 @@ from typing import Self
 import pytest
 import yaml
 
-from bakes import Bake
+from containers import first_example, media_type
 from matrix import Combination
-from service import clean_environ, free_port
-from test_image import docker, engine_answers, first_example, media_type, run
+from service import free_port
+from shell import docker, finished, remove_images, run
 
 ROW: Combination = {
     "framework": "flask",
@@ -67,12 +67,6 @@ esac
 """
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _engine() -> None:
-    if not engine_answers():
-        pytest.skip("no Docker engine answers, so nothing was deployed")
-
-
 @dataclass(frozen=True)
 class Images:
     """Images of one repository that differ, by what is said of them."""
@@ -85,12 +79,13 @@ class Images:
 
 
 @pytest.fixture(scope="module")
-def images(bake: Bake, starter: Callable[[Combination], Path]) -> Iterator[Images]:
+def images(
+    trained: Callable[[Combination], Path], image_of: Callable[[Combination], str]
+) -> Iterator[Images]:
     """Two that answer, one that ends at once, and one that says it is ready and is not."""
-    repo = bake(**ROW)
-    shutil.copytree(starter(ROW), repo / "models")
+    repo = trained(ROW)
     name = f"template-test-{uuid.uuid4().hex[:8]}"
-    run("make", "image", f"IMAGE={name}:1", cwd=repo)
+    docker("tag", image_of(ROW), f"{name}:1")
     for tag, lines in {"2": "LABEL release=2", "broken": BROKEN, "wrong": WRONG}.items():
         derived = f"FROM {name}:1\n{lines}\n"
         subprocess.run(
@@ -102,7 +97,7 @@ def images(bake: Bake, starter: Callable[[Combination], Path]) -> Iterator[Image
     yield Images(repo, *(f"{name}:{tag}" for tag in ("1", "2", "broken", "wrong")))
     names = docker("images", "--format={{.Repository}}:{{.Tag}}").split()
     own = [each for each in names if each.startswith((f"{name}:", "digit-reader:"))]
-    subprocess.run(["docker", "rmi", "--force", *own], capture_output=True, check=False)
+    remove_images(*own)
 
 
 @dataclass
@@ -121,17 +116,8 @@ class Owner:
 
     def make(self, goal: str, image: str = "") -> tuple[int, str]:
         """Status and words of ``make deploy`` or ``make rollback``."""
-        result = subprocess.run(
-            ["make", goal, f"TARGET={self.target}", f"PYTHON={sys.executable}", f"IMAGE={image}"],
-            cwd=self.repo,
-            env=clean_environ() | self.environ,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=600,
-            check=False,
-        )
-        return result.returncode, result.stdout
+        words = [f"TARGET={self.target}", f"PYTHON={sys.executable}", f"IMAGE={image}"]
+        return finished("make", goal, *words, cwd=self.repo, environ=self.environ)
 
     def succeeds(self, goal: str, image: str = "") -> str:
         """What a command says that succeeds."""
@@ -178,8 +164,7 @@ def test_a_docker_host_keeps_what_answers(images: Images) -> None:
         assert "There is nothing to go back to" in owner.fails("rollback")
     finally:
         run("docker", "compose", "down", cwd=images.repo, **environ)
-        kept = [f"{project}:{tag}" for tag in ("before", "previous")]
-        subprocess.run(["docker", "rmi", "--force", *kept], capture_output=True, check=False)
+        remove_images(*(f"{project}:{tag}" for tag in ("before", "previous")))
 
 
 @dataclass

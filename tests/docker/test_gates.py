@@ -6,9 +6,6 @@ identity is cosign's own business.
 
 import json
 import re
-import shutil
-import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,17 +15,11 @@ from typing import Any
 
 import pytest
 
-from bakes import Bake
+from containers import started, tagged
 from matrix import ROWS, Combination, name_of, one_per
 from runners import cosign
-from service import clean_environ, free_port
-from test_image import (
-    docker,
-    engine_answers,
-    run,
-    tensorflow_serving,  # noqa: F401  # a fixture
-    wait_until_healthy,
-)
+from service import free_port
+from shell import docker, make, refused, remove_images, run
 
 BUILD = {
     "BUILDER_ID": "https://ci.example/me/digits/pipeline",
@@ -42,12 +33,6 @@ IN_PROCESS = next(row for row in ROWS if row["serving"] == "in-process")
 SERVED = one_per("backend", [row for row in ROWS if row["serving"] == "model-server"])
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _engine() -> None:
-    if not engine_answers():
-        pytest.skip("no Docker engine answers, so no image was built, compared or signed")
-
-
 @dataclass
 class Repo:
     """A repository whose image has been built, and how its ``make`` is called."""
@@ -57,22 +42,12 @@ class Repo:
     words: list[str]
 
     def make(self, *words: str, **environ: str) -> str:
-        """What ``make`` says; fails when it fails."""
-        return run("make", *words, *self.words, cwd=self.folder, **environ)
+        """What ``make`` says when it succeeds."""
+        return make(self.folder, *words, *self.words, **environ)
 
     def refusal(self, *words: str, **environ: str) -> str:
-        """What ``make`` says when it fails; fails when it does not."""
-        done = subprocess.run(
-            ["make", *words, *self.words],
-            cwd=self.folder,
-            env=clean_environ() | environ,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert done.returncode != 0, done.stdout
-        return done.stdout
+        """What ``make`` says when it fails."""
+        return refused("make", *words, *self.words, cwd=self.folder, **environ)
 
     def report(self, name: str) -> dict[str, Any]:
         """A report that it has written."""
@@ -85,38 +60,29 @@ class Repo:
 Built = Callable[[Combination], Repo]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def built(
-    bake: Bake,
-    backend_env: Callable[[str], Path],
-    starter: Callable[[Combination], Path],
+    trained: Callable[[Combination], Path],
+    installed: Callable[[Combination], list[str]],
+    image_of: Callable[[Combination], str],
+    server_words: Callable[[Combination], list[str]],
     registry: str,
-    request: pytest.FixtureRequest,
 ) -> Iterator[Built]:
-    """A function that gives the repository of a combination with its images, built once."""
-    done: dict[str, Repo] = {}
+    """A function that gives a repository of a combination, and names of its own for its images."""
+    done: list[Repo] = []
 
     def build(row: Combination) -> Repo:
-        name = name_of(row)
-        if name not in done:
-            repo = bake(**row)
-            shutil.copytree(starter(row), repo / "models")
-            venv = backend_env(row["backend"])
-            image = f"{registry}/template-test/{uuid.uuid4().hex[:12]}:1"
-            words = [f"VENV={venv}", "-o", f"{venv}/.installed", f"IMAGE={image}"]
-            words.append(f"PYTHON={sys.executable}")
-            if row["backend"] == "tensorflow" and row["serving"] == "model-server":
-                stand_in = request.getfixturevalue("tensorflow_serving")
-                words.append(f"TENSORFLOW_SERVING={stand_in}")
-            done[name] = Repo(repo, image, words)
-            done[name].make("image")
-        return done[name]
+        image = f"{registry}/template-test/{uuid.uuid4().hex[:12]}:1"
+        tagged(row, image_of(row), image)
+        words = [*installed(row), *server_words(row), f"IMAGE={image}"]
+        done.append(Repo(trained(row), image, words))
+        return done[-1]
 
     yield build
-    for repo in done.values():
-        # By their ids: without its tag, a pushed image stays by its digest.
-        if ids := docker("images", "--quiet", repo.image.rpartition(":")[0]).split():
-            docker("rmi", "--force", *set(ids))
+    for repo in done:
+        names = docker("images", "--format={{.Repository}}:{{.Tag}}").split()
+        own = repo.image.rpartition(":")[0]
+        remove_images(*(name for name in names if name.startswith(own)))
 
 
 @pytest.fixture(scope="module")
@@ -241,22 +207,16 @@ def test_an_image_that_was_built_anew_is_not_signed_as_the_pushed_one(
     assert 'Run "make push"' in repo.refusal("sign", *signing, COSIGN_PASSWORD="")
 
 
-def test_a_service_passes_the_load_test_until_it_is_starved(built: Built) -> None:
+def test_a_service_passes_the_load_test_until_it_is_starved(built: Built, container: str) -> None:
     repo = built(IN_PROCESS)
-    name = f"template-test-{uuid.uuid4().hex[:12]}"
-    port = free_port()
+    port = started(repo.image, container)
     url = f"URL=http://127.0.0.1:{port}"
-    docker("run", "--detach", f"--name={name}", f"--publish=127.0.0.1:{port}:8000", repo.image)
-    try:
-        wait_until_healthy(name)
-        # What is usual here; the limits that repositories have are for a machine of their own.
-        repo.make("loadtest", url, "LOADTEST_P95_SECONDS=30")
-        found = repo.report("loadtest.json")
-        assert found["errors"] == {}
-        limit = f"LOADTEST_P95_SECONDS={found['p95_seconds'] * 3}"
-        repo.make("loadtest", url, limit)
-        docker("update", "--cpus=0.02", name)
-        assert "not good enough" in repo.refusal("loadtest", url, limit)
-        assert repo.report("loadtest.json")["faults"]
-    finally:
-        docker("rm", "--force", name)
+    # What is usual here; the limits that repositories have are for a machine of their own.
+    repo.make("loadtest", url, "LOADTEST_P95_SECONDS=30")
+    found = repo.report("loadtest.json")
+    assert found["errors"] == {}
+    limit = f"LOADTEST_P95_SECONDS={found['p95_seconds'] * 3}"
+    repo.make("loadtest", url, limit)
+    docker("update", "--cpus=0.02", container)
+    assert "not good enough" in repo.refusal("loadtest", url, limit)
+    assert repo.report("loadtest.json")["faults"]

@@ -7,15 +7,9 @@ from pathlib import Path
 import pytest
 
 from bakes import Bake
-from test_image import docker, engine_answers, run
+from shell import docker, refused, run
 
 pytestmark = pytest.mark.image
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _engine() -> None:
-    if not engine_answers():
-        pytest.skip("no Docker engine answers, so no image was pinned")
 
 
 def push(image: str, content: str, folder: Path) -> None:
@@ -75,7 +69,6 @@ def test_an_image_that_no_registry_knows_is_named(bake: Bake, registry: str) -> 
     before = f"FROM {registry}/unknown:1\n"
     (repo / "Dockerfile").write_text(before, encoding="utf-8")
 
-    with pytest.raises(AssertionError, match=rf"the registry of {registry}/unknown:1 does not"):
-        run("make", "pin", cwd=repo)
+    assert f"the registry of {registry}/unknown:1 does not" in refused("make", "pin", cwd=repo)
 
     assert (repo / "Dockerfile").read_text(encoding="utf-8") == before

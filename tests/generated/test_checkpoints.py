@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from bakes import Bake
-from locking import locked
 from families import FAMILIES
+from locking import locked
 from matrix import AXES, ROOT
 from service import CACHE, clean_environ
 

@@ -14,47 +14,18 @@ from bakes import Bake
 from matrix import EXECUTED, ROWS, Combination, name_of
 from model_server import model_server
 from service import CACHE, clean_environ, running
+from shell import SECONDS, commit, git, make
 
 pytestmark = pytest.mark.generated
-SECONDS = 1200
 CHECKED = ROWS
 if os.environ.get("REQUIRE_DOCKER") == "1":  # the others are checked by their pipelines
     CHECKED = [row for row in ROWS if tuple(row.values())[:-1] not in EXECUTED.values()]
 
 
-def make(repo: Path, *words: str) -> str:
-    """Run ``make`` with *words* in *repo*; gives what it said, or fails with it."""
-    result = subprocess.run(
-        ["timeout", "--kill-after=10", str(SECONDS), "make", *words],
-        cwd=repo,
-        env=clean_environ(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=SECONDS + 60,
-        check=False,
-    )
-    assert result.returncode == 0, f"make {' '.join(words)}\n{result.stdout}"
-    return result.stdout
-
-
 def as_git_repository(repo: Path) -> Callable[[], str]:
     """Make a commit of *repo*; gives a function that tells what has changed since."""
-    git = ["git", "-c", "user.name=test", "-c", "user.email=test@example.com"]
-    for words in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "-m", "first"]):
-        subprocess.run([*git, *words], cwd=repo, check=True)
-    return lambda: subprocess.check_output(["git", "status", "--porcelain"], cwd=repo, text=True)
-
-
-@pytest.fixture
-def installed(backend_env: Callable[[str], Path]) -> Callable[[Combination], list[str]]:
-    """A function that gives the words for ``make`` to use the backend's shared environment."""
-
-    def words(answers: Combination) -> list[str]:
-        venv = backend_env(answers["backend"])
-        return [f"VENV={venv}", "-o", f"{venv}/.installed"]
-
-    return words
+    commit(repo, "first")
+    return lambda: git(repo, "status", "--porcelain")
 
 
 @pytest.mark.parametrize("answers", CHECKED, ids=name_of)

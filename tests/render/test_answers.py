@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -14,6 +15,7 @@ from bakes import Bake
 from hooks.pre_gen_project import refusal
 from hooks.pre_prompt import answers_in, join_values, unknown_question
 from matrix import CONTEXT
+from shell import commit
 from tree import files
 
 LINE = ["", " a", "a ", "a\nb", "a\tb", "a\r", "a\0b", "a\x1b[31m", "\u202egnp.exe", "\ud800"]
@@ -197,10 +199,8 @@ def test_a_question_like_no_other_gets_no_hint() -> None:
 def test_the_last_hook_refuses_where_the_first_does_not_run(template: Path, empty: Path) -> None:
     """Cruft runs no ``pre_prompt`` hook."""
     source = empty.parent / "source"
-    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-C", str(source)]
-    subprocess.run(["cp", "-r", template, source], check=True)
-    for words in (["init", "-q"], ["add", "-Af"], ["commit", "-qm", "all"]):
-        subprocess.run([*git, *words], check=True)
+    shutil.copytree(template, source)
+    commit(source, "all")
     answers = json.dumps({"project_slug": "Digit_Reader"})
     command = [sys.executable, "-m", "cruft", "create", source.as_uri(), "--no-input"]
     result = subprocess.run(

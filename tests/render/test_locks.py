@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from bakes import Baked
-from matrix import AXES, CHOICES, COMBINATIONS, Combination, name_of, without_ci
+from matrix import AXES, CHOICES, COMBINATIONS, name_of, without_ci
 
 LOCKED = without_ci(COMBINATIONS)
 MACHINES = [

@@ -191,9 +191,7 @@ def test_a_misspelt_field_of_an_inference_service_is_found(models: Models) -> No
 
 
 @pytest.mark.parametrize("answers", distinct(), ids=name_of)
-def test_both_ways_into_a_cluster_run_the_same_images(
-    answers: Combination, baked: Baked
-) -> None:
+def test_both_ways_into_a_cluster_run_the_same_images(answers: Combination, baked: Baked) -> None:
     deployed = image_of_each(built(baked(answers) / "deploy/kubernetes/base"))
     served = image_of_each(built(baked(answers) / "deploy/kserve"))
 

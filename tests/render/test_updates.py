@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from matrix import CONTEXT, ROOT, SKELETON, Combination
-from service import clean_environ
+from shell import commit, git, refused, run
 from tree import digests, files, text_of
 
 ROWS: list[Combination] = [
@@ -41,45 +41,9 @@ PIN = re.compile(r"^[a-z0-9].*==[^ ]+", re.MULTILINE)
 MARKS = re.compile(r"^(<{7}|={7}$|>{7})", re.MULTILINE)
 
 
-def run(*command: str, cwd: Path) -> str:
-    """Run *command*; gives what it said, or fails with it."""
-    result = subprocess.run(
-        command,
-        cwd=cwd,
-        env=clean_environ(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout}"
-    return result.stdout
-
-
-def git(folder: Path, *words: str) -> str:
-    """What git says to *words* in *folder*, as somebody who has a name."""
-    identity = ("-c", "user.name=Owner", "-c", "user.email=owner@example.com")
-    return run("git", *identity, *words, cwd=folder).strip()
-
-
 def cruft(folder: Path, *words: str) -> str:
     """What cruft says to *words* in *folder*."""
     return run(sys.executable, "-m", "cruft", *words, cwd=folder)
-
-
-def refused(folder: Path, *words: str) -> str:
-    """What cruft says to *words* when it fails."""
-    command = [sys.executable, "-m", "cruft", *words]
-    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert result.returncode == 1, result.stdout + result.stderr
-    return result.stdout
-
-
-def commit(folder: Path, message: str) -> str:
-    """Commit all that lies in *folder*; gives the commit."""
-    git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--message", message)
-    return git(folder, "rev-parse", "HEAD")
 
 
 def replace(path: Path, old: str, new: str) -> None:
@@ -295,7 +259,9 @@ def test_updates_bring_what_is_new_and_keep_what_is_the_owners(
     for number, version in enumerate(later):
         clone = tmp_path / f"clone-{number}"
         git(tmp_path, "clone", "--quiet", "--no-local", str(repo), str(clone))
-        assert "out of date" in refused(clone, "check", "--checkout", version)
+        assert "out of date" in refused(
+            sys.executable, "-m", "cruft", "check", "--checkout", version, cwd=clone
+        )
 
         if number == 0:
             cruft(clone, "update", "--skip-apply-ask", "--checkout", version)

@@ -22,6 +22,7 @@ from matrix import ROOT
 from npm import installed, with_java
 from pipelines import FILES, MAKE
 from service import CACHE, clean_environ
+from shell import commit, git
 
 TOOLS = ROOT.parent / "shared" / "tools"
 SECONDS = 2400
@@ -95,11 +96,9 @@ class Run:
 def bare_clone(repo: Path, ci: str, registry: str, folder: Path) -> Path:
     """Commit *repo* as it is, with what cannot be had here changed, and clone it."""
     _change(repo / FILES[ci], ci, registry)
-    git = ["git", "-c", "user.name=test", "-c", "user.email=test@example.com"]
-    for words in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "first"]):
-        subprocess.run([*git, *words], cwd=repo, check=True)
+    commit(repo, "first")
     clone = folder / "demo.git"
-    subprocess.run(["git", "clone", "-q", "--bare", str(repo), str(clone)], check=True)
+    git(folder, "clone", "--quiet", "--bare", str(repo), str(clone))
     return clone
 
 
@@ -162,7 +161,7 @@ def github(clone: Path, settings: Settings, folder: Path) -> Run:
     )
     (runner / "run.mjs").write_text(script, encoding="utf-8")
     work = folder / "work"
-    subprocess.run(["git", "clone", "-q", str(clone), str(work)], check=True)
+    git(folder, "clone", "--quiet", str(clone), str(work))
     variables = {"PRODUCTION": f"{settings.registry}/acme/demo:production"}
     host = os.environ["DOCKER_HOST"]
     variables |= {"DEPLOY_TARGET": "compose", "DEPLOY_DOCKER_HOST": host}
@@ -183,7 +182,7 @@ def gitlab(clone: Path, settings: Settings, folder: Path) -> Run:
     """By gitlab-ci-local, each job in a container."""
     program = installed("gitlab", "gitlab-ci-local@4.72.0") / ".bin" / "gitlab-ci-local"
     work = folder / "work"
-    subprocess.run(["git", "clone", "-q", str(clone), str(work)], check=True)
+    git(folder, "clone", "--quiet", str(clone), str(work))
     socket = os.environ["DOCKER_HOST"].removeprefix("unix://")
     variables = settings.environ() | {
         "DOCKER_HOST": "unix:///engine.sock",
@@ -219,12 +218,12 @@ def jenkins(clone: Path, settings: Settings, folder: Path) -> Run:
     )
     (folder / "run.groovy").write_text(script, encoding="utf-8")
     work = folder / "work"
-    subprocess.run(["git", "clone", "-q", str(clone), str(work)], check=True)
-    commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=work, text=True).strip()
+    git(folder, "clone", "--quiet", str(clone), str(work))
+    head = git(work, "rev-parse", "HEAD")
     properties = {
         "IMAGE_NAME": f"{settings.registry}/acme/demo",
         "GIT_URL": "https://git.example.com/acme/demo.git",
-        "GIT_COMMIT": commit,
+        "GIT_COMMIT": head,
         "BUILD_URL": "https://jenkins.example.com/job/demo/1/",
         "JENKINS_URL": "https://jenkins.example.com/",
         "DOCKER_HOST": os.environ["DOCKER_HOST"],
