@@ -7,12 +7,10 @@ from bakes import tracked_files
 from matrix import (
     CHOICES,
     COMBINATIONS,
-    CONTEXT,
-    LOCK_QUESTIONS,
     ROOT,
     SKELETON,
     Combination,
-    answer_of,
+    features,
 )
 
 SOURCES = [
@@ -20,41 +18,37 @@ SOURCES = [
     for path in tracked_files()
     if path.is_relative_to(SKELETON.name)
 ]
-LAYERS = sorted({Path(*path.parts[:3]) for path in SOURCES if path.parts[0] == "layers"})
+LAYERS = sorted({Path(*path.parts[:2]) for path in SOURCES if path.parts[0] == "layers"})
 BASE = [path for path in SOURCES if path.parts[0] != "layers"]
 
 
-def answers_together(questions: list[str]) -> set[str]:
-    """The answers to *questions* that repositories have together, as a layer is named."""
-    return {"+".join(answer_of(each, name) for name in questions) for each in COMBINATIONS}
+def is_chosen(layer: Path, combination: Combination) -> bool:
+    """Whether *combination* has all features that *layer* is named by."""
+    return features(combination).issuperset(layer.name.split("+"))
 
 
 def sources(combination: Combination) -> dict[Path, list[Path]]:
     """For each file of a repository, the files of the skeleton that claim to be it."""
     claims = {path: [path] for path in BASE}
     for layer in LAYERS:
-        questions = layer.parts[1].split("+")
-        if layer.parts[2] == "+".join(answer_of(combination, name) for name in questions):
+        if is_chosen(layer, combination):
             for path in SOURCES:
                 if path.is_relative_to(layer):
                     claims.setdefault(path.relative_to(layer), []).append(path)
     return claims
 
 
-def test_every_layer_is_named_by_known_questions_in_order_and_their_answers() -> None:
-    order = [name.removeprefix("__") for name in CONTEXT]
+def test_every_layer_is_chosen_by_some_answers_and_none_by_all() -> None:
     for layer in LAYERS:
-        questions = layer.parts[1].split("+")
-        assert questions == sorted(questions, key=order.index), layer
-        assert layer.parts[2] in answers_together(questions), layer
+        chosen = [is_chosen(layer, combination) for combination in COMBINATIONS]
+        assert any(chosen), layer
+        assert not all(chosen), layer
 
 
-def test_every_question_that_brings_layers_has_one_for_each_of_its_answers() -> None:
-    """One that follows from others, or several, may bring something for some answers alone."""
-    for name in {layer.parts[1] for layer in LAYERS}:
-        if name in CHOICES or name == "+".join(LOCK_QUESTIONS):
-            found = {layer.parts[2] for layer in LAYERS if layer.parts[1] == name}
-            assert found == answers_together(name.split("+")), name
+def test_every_answer_brings_a_layer() -> None:
+    named = {feature for layer in LAYERS for feature in layer.name.split("+")}
+
+    assert named >= {answer for combination in COMBINATIONS for answer in combination.values()}
 
 
 def test_layers_that_apply_together_share_no_file(combination: Combination) -> None:

@@ -15,11 +15,11 @@ import yaml
 
 from bakes import Baked
 from kserve_models import Models, faults, kserve_models
-from matrix import COMBINATIONS, CONTEXT, Combination, answer_of, name_of, without_ci
+from matrix import COMBINATIONS, CONTEXT, Combination, features, name_of, without_ci
 
 SCHEMAS = "1.36"
-QUESTIONS = ("backend", "kind", "serving")
-"""The questions whose answers bring manifests."""
+FEATURES = {"pytorch", "tensorflow", "predict", "in-process", "model-server"}
+"""Those that bring manifests."""
 OF_OPERATOR = {"ServiceMonitor", "PrometheusRule"}
 """Kinds of the Prometheus operator, whose schemas no package has."""
 
@@ -28,9 +28,9 @@ Object: TypeAlias = dict[str, Any]
 
 def distinct() -> list[Combination]:
     """One combination for each set of manifests."""
-    found: dict[tuple[str, ...], Combination] = {}
+    found: dict[frozenset[str], Combination] = {}
     for each in without_ci(COMBINATIONS):
-        found.setdefault(tuple(answer_of(each, question) for question in QUESTIONS), each)
+        found.setdefault(frozenset(FEATURES & features(each)), each)
     return list(found.values())
 
 
@@ -79,8 +79,8 @@ def image_of_each(manifests: list[Object]) -> dict[str, str]:
 
 def setting(answers: Combination, name: str) -> float:
     """The default of a setting."""
-    keys = ["all", answer_of(answers, "kind")]
-    rows = {row[0]: row[1] for key in keys for row in CONTEXT["_settings"][key]}
+    told = CONTEXT["_settings"]
+    rows = {row[0]: row[1] for key in features(answers) & told.keys() for row in told[key]}
     return float(rows[name])
 
 

@@ -73,7 +73,7 @@ def test_a_linter_finds_nothing(linter: str, contents: Contents) -> None:
 
 
 def test_zizmor_finds_nothing(baked: Baked) -> None:
-    zizmor = [BIN / "zizmor", "--offline", "--pedantic", "--quiet"]
+    zizmor = [str(BIN / "zizmor"), "--offline", "--pedantic", "--quiet"]
     run(*zizmor, ".github", cwd=baked(first_with("github-actions")))
 
 

@@ -14,7 +14,7 @@ import yaml
 
 from bakes import Bake, Baked
 from contents import Contents
-from matrix import CHOICES, COMBINATIONS, ROOT, ROWS, Combination, answer_of, executed, name_of
+from matrix import CHOICES, COMBINATIONS, ROOT, ROWS, Combination, executed, features, name_of
 from pipelines import Loader
 from shell import run
 from table import table
@@ -38,7 +38,6 @@ SAMPLES = {
     "token-classification": "iob2",
     "text-generation": "causal",
     "predict": "/predict",
-    "generate": "/generate",
     "in-process": "in-process",
     "model-server": "model_server",
     "github-actions": ".github",
@@ -67,9 +66,12 @@ def test_the_files_are_those_of_the_golden_list(repos: list[Path]) -> None:
 def test_no_word_of_an_unchosen_answer_is_left(repos: list[Path], contents: Contents) -> None:
     found = {}
     for combination, repo in zip(COMBINATIONS, repos, strict=True):
-        answers = {*combination.values(), answer_of(combination, "kind")}
-        files = contents.of[repo]
-        words = [word for each in files for word in unchosen_words(answers, each.name, each.text)]
+        answers = features(combination)
+        words = [
+            word
+            for file in contents.of[repo]
+            for word in unchosen_words(answers, file.name, file.text)
+        ]
         if words:
             found[name_of(combination)] = words
 
@@ -87,7 +89,7 @@ def test_a_word_of_an_answer_is_found_where_it_is_not_chosen(answer: str) -> Non
 def test_every_answer_has_its_words() -> None:
     answers = {answer for each in COMBINATIONS for answer in each.values()}
 
-    assert set(WORDS) == answers | {answer_of(each, "kind") for each in COMBINATIONS}
+    assert set(WORDS) == answers | {"predict"}
 
 
 def test_no_jinja_of_the_template_is_left(contents: Contents) -> None:

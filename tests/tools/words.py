@@ -11,9 +11,11 @@ WORDS: dict[str, str] = {
     "image-classification": r"image.classification|\bmax_pixels\b|\bPIL\b",
     "text-classification": r"text.classification",
     "token-classification": r"token.classification|named.entit|\biob2\b|entity_f1",
-    "text-generation": r"text.generation|byte_pairs|causal",
+    "text-generation": (
+        r"text.generation|byte_pairs|causal"
+        r"|/generate\b|\bopenai\b|chat.template|continuous.batch|repetition_penalty"
+    ),
     "predict": r"/predict\b|open.?inference|tritonclient|(?<!autoscaling)/v2\b",
-    "generate": r"/generate\b|\bopenai\b|chat.template|continuous.batch|repetition_penalty",
     "in-process": r"in.process|micro.batch",
     "model-server": r"model[_-]server|torchserve|tensorflow.serving|circuit.breaker",
     "github-actions": r"github.actions|\.github\b|dependabot|actions/checkout",

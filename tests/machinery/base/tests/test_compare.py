@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from trained import make_model
 
+from model.data import load
 from service import manifest as manifests
 from service import runtime
 from service.errors import OwnerError
@@ -17,11 +18,10 @@ from service.lifecycle import compare as comparing
 from service.lifecycle import dataset, evaluation, images
 from service.lifecycle.__main__ import main
 from service.lifecycle.compare import compare
-from model.data import load
-from service.training import UNKNOWN, Dataset, Examples
 from service.lifecycle.source import Source
 from service.manifest import Arrays, Artefact, Manifest
 from service.runtime import Predict
+from service.training import UNKNOWN, Dataset, Examples
 
 
 @pytest.fixture(scope="module")

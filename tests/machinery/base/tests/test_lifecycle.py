@@ -9,20 +9,20 @@ import pytest
 import samples
 from trained import make_model
 
+from model import data
 from service import manifest as manifests
 from service import runtime
 from service.errors import OwnerError
 from service.lifecycle import engine, evaluation, exporters
-from model import data
 from service.lifecycle.__main__ import main
 from service.lifecycle.candidate import EVALUATION, METRICS
 from service.lifecycle.evaluate import evaluate
-from service.training import Dataset, Examples
 from service.lifecycle.export import export, next_version
 from service.lifecycle.source import Source
 from service.lifecycle.staging import staged
 from service.lifecycle.train import train
 from service.lifecycle.verify import verify
+from service.training import Dataset, Examples
 
 FORMATS = list(exporters.EXPORTERS)
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
 from loadtest.report import percentile
 
 ROOT = Path(__file__).parents[1]

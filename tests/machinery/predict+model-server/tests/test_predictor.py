@@ -9,9 +9,9 @@ import samples
 from asking import ask, assert_problem, in_background, wait_for
 from conftest import MakeService, Service
 
+from model.schemas import INPUT_FIELD
 from service import manifest as manifests
 from service.manifest import Arrays
-from model.schemas import INPUT_FIELD
 
 MANY = {"inputs": [samples.VALUE, samples.OTHER_VALUE, samples.VALUE]}
 OUTPUT = samples.SIGNATURE.outputs[0].name

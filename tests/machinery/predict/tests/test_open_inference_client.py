@@ -20,9 +20,9 @@ from tritonclient.http import (
 )
 from tritonclient.utils import np_to_triton_dtype
 
+from model.preprocess import Task
 from service import manifest as manifests
 from service.manifest import Arrays
-from model.preprocess import Task
 from service.task_settings import TaskSettings
 
 

@@ -10,12 +10,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig
 
-from service import manifest as manifests
-from model import network, runtime
-from service.errors import OwnerError
+from model import data, network, runtime
 from model.head import AutoModelForTask
+from service import manifest as manifests
+from service.errors import OwnerError
 from service.lifecycle import candidate, engine
-from model import data
 from service.lifecycle.checkpoint import resolve
 from service.lifecycle.evaluate import evaluate
 from service.lifecycle.export import export

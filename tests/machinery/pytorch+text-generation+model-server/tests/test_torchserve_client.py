@@ -7,11 +7,11 @@ import pytest
 from model_servers import RunningServer
 from server_asks import SECONDS, answer, prompt
 
+from model.preprocess import Task
 from service.model_server import ModelServer
 from service.sampling import Sampling
 from service.sequences import Prompt
 from service.server_errors import Refused
-from model.preprocess import Task
 
 pytest_plugins = ["asked_server", "asked_model"]
 

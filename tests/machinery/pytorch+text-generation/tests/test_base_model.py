@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from service import manifest as manifests
 from model import network, runtime
+from model.preprocess import CHAT_TEMPLATE, TOKENIZER, Parameters
+from service import manifest as manifests
 from service.errors import OwnerError
 from service.lifecycle import candidate, engine
 from service.lifecycle.checkpoint import resolve
@@ -22,7 +23,6 @@ from service.lifecycle.source import Source
 from service.lifecycle.start import from_checkpoint
 from service.lifecycle.train import train
 from service.manifest import Arrays
-from model.preprocess import CHAT_TEMPLATE, TOKENIZER, Parameters
 
 SIZES: dict[str, Any] = {
     "vocab_size": samples.TOKENS.get_vocab_size(),

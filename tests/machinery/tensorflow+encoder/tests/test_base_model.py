@@ -11,11 +11,10 @@ import pytest
 import samples
 from safetensors.numpy import load_file, save_file
 
+from model import data, network, runtime
 from service import manifest as manifests
-from model import network, runtime
 from service.errors import OwnerError
 from service.lifecycle import candidate, engine
-from model import data
 from service.lifecycle.checkpoint import resolve
 from service.lifecycle.evaluate import evaluate
 from service.lifecycle.export import export

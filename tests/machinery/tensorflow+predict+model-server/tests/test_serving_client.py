@@ -9,12 +9,12 @@ from server_asks import SECONDS, rows
 from stand_in_models import POISON
 from together import side_by_side
 
+from model.preprocess import Parameters
 from service import manifest as manifests
 from service.lengths import signature_lengths
 from service.manifest import Arrays
 from service.model_server import FULL_BATCH, ModelServer
 from service.server_errors import Failed, Garbage, InputFailed, Refused, ServerError, TimedOut
-from model.preprocess import Parameters
 
 pytest_plugins = ["asked_server", "asked_model"]
 

@@ -5,6 +5,7 @@ import pytest
 from model_servers import RunningServer
 from server_asks import SECONDS, answer, prompt
 
+from model.preprocess import Parameters, Task
 from service import runtime
 from service.lengths import signature_lengths
 from service.manifest import Arrays, Manifest
@@ -12,7 +13,6 @@ from service.model_server import ModelServer
 from service.sampling import Sampler, Sampling
 from service.sequences import FinishReason, Prompt
 from service.server_errors import Failed, Garbage, Refused, TimedOut
-from model.preprocess import Parameters, Task
 
 pytest_plugins = ["asked_server", "asked_model"]
 

@@ -9,8 +9,9 @@ import pytest
 import samples
 from safetensors.numpy import load_file, save_file
 
-from service import manifest as manifests
 from model import network, runtime
+from model.preprocess import CHAT_TEMPLATE, TOKENIZER, Parameters
+from service import manifest as manifests
 from service.errors import OwnerError
 from service.framework import tf
 from service.lifecycle import candidate, engine
@@ -21,7 +22,6 @@ from service.lifecycle.source import Source
 from service.lifecycle.start import from_checkpoint
 from service.lifecycle.train import train
 from service.manifest import Arrays
-from model.preprocess import CHAT_TEMPLATE, TOKENIZER, Parameters
 
 VOCABULARY = samples.TOKENS.get_vocab_size()
 WIDTH, INNER, LAYERS, POSITIONS = 32, 48, 2, 128

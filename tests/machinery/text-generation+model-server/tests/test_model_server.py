@@ -7,12 +7,12 @@ from model_servers import NOT_THERE, RunningServer
 from server_asks import SECONDS, answer, prompt
 from together import side_by_side
 
+from model.preprocess import Task
 from service import manifest as manifests
 from service.model_server import ModelServer
 from service.sampling import Sampling
 from service.sequences import FinishReason, Prompt
 from service.server_errors import Refused, TimedOut, Unreachable
-from model.preprocess import Task
 
 pytest_plugins = ["asked_server", "asked_model"]
 

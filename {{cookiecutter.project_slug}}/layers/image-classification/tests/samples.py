@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from service.manifest import Arrays, Signature
 from model.preprocess import NAME, Parameters
+from service.manifest import Arrays, Signature
 
 TASK = NAME
 LABELS = ["dark", "bright"]

@@ -20,11 +20,11 @@ from service import runtime
 from service.cache import KeyValueCache
 from service.errors import CallerError
 from service.logs import configure_logs
+from service.owner import Parameters
 from service.row_metrics import RowMetrics
 from service.rows import Rows
 from service.sampling import Sampling
 from service.sequences import Answers, Prompt
-from service.owner import Parameters
 from service.threads import available_cpus
 
 _A_DAY = 24 * 3600.0

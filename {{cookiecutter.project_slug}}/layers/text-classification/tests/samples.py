@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from model.preprocess import NAME, Parameters
 from service.lifecycle import wordpiece
 from service.manifest import Arrays, Signature
-from model.preprocess import NAME, Parameters
 
 TASK = NAME
 LABELS = ["calm", "loud"]

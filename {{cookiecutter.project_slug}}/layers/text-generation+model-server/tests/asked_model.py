@@ -3,8 +3,8 @@
 import pytest
 from model_servers import RunningServer
 
-from service.manifest import Manifest
 from model.preprocess import Task
+from service.manifest import Manifest
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,9 @@
 """What the tests of a model server's client ask."""
 
+from model.preprocess import Task
 from service.model_server import ModelServer
 from service.sampling import Sampling
 from service.sequences import FinishReason, Prompt
-from model.preprocess import Task
 
 SECONDS = 20.0
 

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from service.manifest import Signature
 from model.preprocess import CHAT_TEMPLATE, NAME, TOKENIZER, Parameters
+from service.manifest import Signature
 
 _TEMPLATES = Path(__file__).parent / "chat_templates"
 CHAT = (_TEMPLATES / "turns.jinja").read_text(encoding="utf-8").removesuffix("\n")

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from model.preprocess import NAME, Parameters
 from service.lifecycle import wordpiece
 from service.manifest import Arrays, Signature
 from service.tags import tags_of
-from model.preprocess import NAME, Parameters
 
 TASK = NAME
 LABELS = tags_of(["LOC", "PER"])

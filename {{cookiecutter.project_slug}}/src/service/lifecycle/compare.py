@@ -14,12 +14,12 @@ import numpy as np
 from service import runtime
 from service.errors import OwnerError
 from service.lifecycle import evaluation
-from service.owner import data
-from service.training import UNKNOWN, Dataset, Examples
 from service.lifecycle.source import Source
 from service.manifest import Arrays, Manifest, check_files, read
+from service.owner import data
 from service.runtime import Predict
 from service.threads import available_cpus
+from service.training import UNKNOWN, Dataset, Examples
 
 TOLERANCE = 0.02
 """By how much the deciding metric may be lower: as much as trainings of the same data differ, when

@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-from service.owner import network
 from service.errors import OwnerError
 from service.lifecycle import candidate, card, engine, evaluation
-from service.owner import data
 from service.lifecycle.staging import staged
 from service.manifest import write_golden
+from service.owner import data, network
 
 GOLDEN_EXAMPLES = 32
 

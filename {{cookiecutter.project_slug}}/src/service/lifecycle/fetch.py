@@ -21,13 +21,13 @@ from typing import IO, NamedTuple
 from pydantic import ValidationError
 
 from service import manifest as manifests
-from service.owner import NAME
 from service.errors import OwnerError
 from service.lifecycle.export import next_version
 from service.lifecycle.staging import staged
 from service.lifecycle.unpack import MOST_BYTES, unpack
 from service.lifecycle.verify import Check, verify
 from service.manifest import MANIFEST, Manifest
+from service.owner import NAME
 
 TIMEOUT_SECONDS = 60
 """In which a server must send something."""

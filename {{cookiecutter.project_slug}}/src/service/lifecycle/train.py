@@ -8,9 +8,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from service.lifecycle import batches, candidate, engine
-from service.owner import NAME, data, network
 from service.lifecycle.source import Source
 from service.lifecycle.staging import staged
+from service.owner import NAME, data, network
 from service.runtime import limit_threads
 
 

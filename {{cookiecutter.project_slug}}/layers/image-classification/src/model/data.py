@@ -15,12 +15,12 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
+from model.preprocess import Parameters, read_image, to_array
 from service import manifest as manifests
 from service.errors import BadValue, OwnerError
-from service.training import Dataset, Examples, Recipe
 from service.lifecycle.source import Source
-from model.preprocess import Parameters, read_image, to_array
 from service.task_settings import TaskSettings
+from service.training import Dataset, Examples, Recipe
 
 PARAMETERS = Parameters(height=64, width=64, channels=3, mean=0.5, scale=0.5)
 """What your images become; the model knows them in this size only."""

@@ -16,10 +16,10 @@ import numpy as np
 from PIL import Image, ImageOps
 from pydantic import BaseModel, ConfigDict, Field
 
+from model.schemas import LabelScore, Prediction
 from service.errors import BadValue, ModelFailed
 from service.manifest import Arrays, Manifest, Signature, Tensor
 from service.numerics import softmax
-from model.schemas import LabelScore, Prediction
 from service.task_settings import TaskSettings
 
 NAME = "image-classification"

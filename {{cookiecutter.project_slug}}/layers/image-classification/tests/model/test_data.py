@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from model import data
+from model.preprocess import read_image, to_array
 from service.errors import OwnerError
 from service.lifecycle import batches, evaluation
-from model import data
-from service.training import Dataset, Examples
 from service.lifecycle.source import Source
-from model.preprocess import read_image, to_array
+from service.training import Dataset, Examples
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

@@ -9,10 +9,10 @@ import samples
 from fake_version import write_fake_version
 from PIL import Image
 
+from model.preprocess import Parameters, Prepared, Task, read_image, to_array
 from service import manifest as manifests
 from service.errors import BadValue, ModelFailed
 from service.numerics import softmax
-from model.preprocess import Parameters, Prepared, Task, read_image, to_array
 from service.task_settings import TaskSettings
 
 IMAGE = Prepared({})

@@ -11,8 +11,8 @@ from service.logs import log
 from service.manifest import ModelVersion
 from service.metrics import Metrics
 from service.model import LoadedModel, LoadModel, Model
-from service.settings import Settings
 from service.owner import Task
+from service.settings import Settings
 
 
 class HostedModel(ABC):

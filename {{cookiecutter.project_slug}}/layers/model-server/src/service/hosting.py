@@ -15,10 +15,10 @@ from service.logs import log
 from service.manifest import ModelVersion
 from service.metrics import Metrics
 from service.model_server import ModelServer
+from service.owner import Task
 from service.server_errors import ServerError
 from service.server_interface import Connect
 from service.settings import Settings
-from service.owner import Task
 from service.upstream import Upstream
 
 _WATCH_SECONDS = 1.0

@@ -12,7 +12,6 @@ from model.schemas import (
     PredictRequest,
 )
 
-
 if TYPE_CHECKING:
     from model import data, network
     from model.network import Network

@@ -7,9 +7,8 @@ import time
 
 from service.errors import BadValue, FieldError, InvalidInput
 from service.inputs import Inputs
+from service.owner import Prediction, Prepared
 from service.predictor import Predictor
-from service.owner import Prediction
-from service.owner import Prepared
 
 
 class Pipeline(Predictor):

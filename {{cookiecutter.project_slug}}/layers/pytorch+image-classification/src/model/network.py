@@ -10,10 +10,10 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from service.framework import DEVICE
-from service.training import Recipe
-from service.manifest import Arrays
 from model.preprocess import Parameters
+from service.framework import DEVICE
+from service.manifest import Arrays
+from service.training import Recipe
 
 
 class Network(nn.Module):

@@ -15,12 +15,11 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache, PreTrainedConfig
 from transformers.utils import logging
 
+from model.preprocess import Parameters
 from service.errors import OwnerError
 from service.framework import DEVICE
-from service.training import UNKNOWN
-from service.training import Recipe
 from service.manifest import Arrays
-from model.preprocess import Parameters
+from service.training import UNKNOWN, Recipe
 
 logging.set_verbosity_error()  # type: ignore[no-untyped-call]
 logging.disable_progress_bar()  # type: ignore[no-untyped-call]

@@ -11,13 +11,12 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from model.head import add_head
+from model.preprocess import Parameters
 from service import encoders, weights
 from service.framework import keras, tf
-from model.head import add_head
-from service.training import UNKNOWN
-from service.training import Recipe
 from service.manifest import Arrays
-from model.preprocess import Parameters
+from service.training import UNKNOWN, Recipe
 
 Network: TypeAlias = Any
 """A ``keras.Model``; Keras carries no types."""

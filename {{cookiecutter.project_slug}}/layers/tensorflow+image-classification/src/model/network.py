@@ -9,10 +9,10 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from service.framework import keras, tf
-from service.training import Recipe
-from service.manifest import Arrays
 from model.preprocess import Parameters
+from service.framework import keras, tf
+from service.manifest import Arrays
+from service.training import Recipe
 
 Network: TypeAlias = Any
 """A ``keras.Model``; Keras carries no types."""

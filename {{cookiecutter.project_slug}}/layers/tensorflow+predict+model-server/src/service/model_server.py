@@ -8,10 +8,10 @@ import numpy.typing as npt
 
 from service.lengths import signature_lengths, signature_name
 from service.manifest import Arrays, Manifest, Tensor
+from service.owner import Parameters
 from service.server_connection import ServerConnection
 from service.server_errors import InputFailed
 from service.settings import Settings
-from service.owner import Parameters
 
 FULL_BATCH = 32
 """Rows that share a run with none: ``max_batch_size`` in ``model_server/batching.config``."""

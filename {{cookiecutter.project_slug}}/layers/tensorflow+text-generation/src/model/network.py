@@ -15,14 +15,13 @@ import numpy as np
 import numpy.typing as npt
 from safetensors import safe_open
 
+from model.preprocess import Parameters
 from service.decoders import Backbone, Decoder
 from service.errors import OwnerError
 from service.families import family_of
 from service.framework import keras, tf
-from service.training import UNKNOWN
-from service.training import Recipe
 from service.manifest import Arrays
-from model.preprocess import Parameters
+from service.training import UNKNOWN, Recipe
 
 Network: TypeAlias = Any
 """A ``keras.Model`` around a :class:`service.decoders.Decoder`; Keras carries no types."""

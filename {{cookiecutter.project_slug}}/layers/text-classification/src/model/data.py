@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from service.lifecycle.checkpoint import Checkpoint
-from service.training import UNKNOWN, Dataset, Examples, Recipe
 from service.lifecycle.labelled import Labelled, read
 from service.lifecycle.source import Source
 from service.lifecycle.start import Start, start, version_start
+from service.training import UNKNOWN, Dataset, Examples, Recipe
 
 STARTER = Path(__file__).parents[3] / "data"
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from model.schemas import LabelScore, Prediction
 from service import manifest as manifests
 from service.encoding import TOKENIZER, Encoder, EncoderParameters, Prepared, read_tokenizer
 from service.errors import ModelFailed
 from service.manifest import Arrays, Manifest, Signature, Tensor
 from service.numerics import softmax
-from model.schemas import LabelScore, Prediction
 from service.task_settings import TaskSettings
 from service.text import Value, read_text
 

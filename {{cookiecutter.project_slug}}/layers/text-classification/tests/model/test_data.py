@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from model import data
 from service.errors import OwnerError
 from service.lifecycle import batches, evaluation
-from model import data
-from service.training import UNKNOWN, Dataset, Examples
 from service.lifecycle.labelled import Labelled, read
 from service.lifecycle.source import Source
+from service.training import UNKNOWN, Dataset, Examples
 
 ROWS = [f"{label} text {number},{label}" for label in ("calm", "loud") for number in range(8)]
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from fake_version import write_fake_version
 
+from model.preprocess import Task
 from service import manifest as manifests
 from service.errors import BadValue, ModelFailed, OwnerError
-from model.preprocess import Task
 from service.task_settings import TaskSettings
 
 

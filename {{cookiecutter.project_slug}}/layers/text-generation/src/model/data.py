@@ -18,14 +18,14 @@ import numpy as np
 from jinja2 import TemplateError
 from tokenizers import Tokenizer
 
+from model.preprocess import CHAT_TEMPLATE, TOKENIZER
 from service.chat import ChatTemplate
 from service.errors import OwnerError
 from service.lifecycle import numbers, start
-from service.training import UNKNOWN, Dataset, Examples, Recipe
 from service.lifecycle.labelled import Conversation, Example, Text, read
 from service.lifecycle.source import Source
 from service.lifecycle.start import Start
-from model.preprocess import CHAT_TEMPLATE, TOKENIZER
+from service.training import UNKNOWN, Dataset, Examples, Recipe
 
 THRESHOLD = 0.9
 """A starter of which fewer answers are exactly right is not exported. Nothing is required of a

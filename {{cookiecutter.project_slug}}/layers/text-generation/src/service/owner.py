@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 from model.preprocess import CHAT_TEMPLATE, NAME, TOKENIZER, Parameters, Task
 from model.schemas import GenerateEvent, GenerateRequest, GenerateResponse, Usage
 
-
 if TYPE_CHECKING:
     from model import data, network
     from model.network import Network

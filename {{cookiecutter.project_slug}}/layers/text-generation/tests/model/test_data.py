@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from service.errors import OwnerError
-from service.lifecycle import evaluation, start
 from model import data
 from model.data import Encoder
-from service.training import UNKNOWN
+from model.preprocess import CHAT_TEMPLATE, TOKENIZER
+from service.errors import OwnerError
+from service.lifecycle import evaluation, start
 from service.lifecycle.labelled import Conversation, Example, Message, Text, read
 from service.lifecycle.source import Source
 from service.lifecycle.start import Start
-from model.preprocess import CHAT_TEMPLATE, TOKENIZER
+from service.training import UNKNOWN
 
 LINES = [json.dumps({"text": f"{number} bottles"}) for number in range(20)]
 

@@ -8,10 +8,10 @@ from fake_version import write_fake_version
 from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 
+from model.preprocess import CHAT_TEMPLATE, TOKENIZER, Task
 from service import manifest as manifests
 from service.errors import BadValue, OwnerError
 from service.lifecycle import byte_pairs
-from model.preprocess import CHAT_TEMPLATE, TOKENIZER, Task
 from service.task_settings import TaskSettings
 
 TEXTS = ["a", "Grüße, 世界!", "👩‍👩‍👧 🇺🇳", " two  spaces\t\r\n", "\u202b\u05d0\u05d1", "e\u0301"]

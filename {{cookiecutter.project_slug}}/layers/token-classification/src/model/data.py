@@ -17,15 +17,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from model.preprocess import words_of
 from service.encoding import Encoder, Prepared
 from service.lifecycle.checkpoint import Checkpoint
-from service.training import UNKNOWN, Dataset, Examples, Recipe
 from service.lifecycle.labelled import Labelled, Mark, labels_in, read
 from service.lifecycle.names import with_other_names
 from service.lifecycle.source import Source
 from service.lifecycle.start import start, version_start
 from service.tags import OUTSIDE, tags_of
-from model.preprocess import words_of
+from service.training import UNKNOWN, Dataset, Examples, Recipe
 
 STARTER = Path(__file__).parents[3] / "data"
 

@@ -11,12 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from tokenizers import Encoding
 
+from model.schemas import Entity, Prediction
 from service import manifest as manifests
 from service.encoding import TOKENIZER, Encoder, EncoderParameters, Prepared, read_tokenizer
 from service.errors import ModelFailed
 from service.manifest import Arrays, Manifest, Signature, Tensor
 from service.numerics import softmax
-from model.schemas import Entity, Prediction
 from service.tags import spans
 from service.task_settings import TaskSettings
 from service.text import Value, read_text

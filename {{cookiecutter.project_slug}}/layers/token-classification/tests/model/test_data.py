@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from model import data
 from service.errors import OwnerError
 from service.lifecycle import batches, evaluation
-from model import data
-from service.training import UNKNOWN, Dataset, Examples
 from service.lifecycle.labelled import Labelled, Mark, read
 from service.lifecycle.names import COPIES, with_other_names
 from service.lifecycle.source import Source
 from service.lifecycle.start import start
 from service.tags import tags_of
+from service.training import UNKNOWN, Dataset, Examples
 
 TAGS = tags_of(["LOC", "PER"])
 

@@ -7,10 +7,10 @@ import pytest
 import samples
 from fake_version import write_fake_version
 
+from model.preprocess import Task
+from model.schemas import Prediction
 from service import manifest as manifests
 from service.errors import BadValue, ModelFailed, OwnerError
-from model.schemas import Prediction
-from model.preprocess import Task
 from service.task_settings import TaskSettings
 
 

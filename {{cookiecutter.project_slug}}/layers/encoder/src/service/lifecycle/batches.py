@@ -7,9 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from service.encoding import bucket
-from service.training import Examples
-from service.training import Recipe
 from service.manifest import Arrays
+from service.training import Examples, Recipe
 
 
 def count(examples: Examples, recipe: Recipe) -> int:

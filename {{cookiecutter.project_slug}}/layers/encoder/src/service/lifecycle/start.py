@@ -7,11 +7,10 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from service import manifest as manifests
-from service.owner import network
 from service.encoding import TOKENIZER, Encoder
 from service.lifecycle import wordpiece
 from service.lifecycle.checkpoint import Checkpoint
-from service.owner import Parameters
+from service.owner import Parameters, network
 
 MAX_LENGTH = 512
 """Most tokens of one text, where a base model reads no fewer."""

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from service.training import Examples
-from service.training import Recipe
 from service.manifest import Arrays
+from service.training import Examples, Recipe
 
 LARGEST_SHIFT = 0.125
 """Share of an image's height and width by which a batch may be moved."""

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
-    from service.owner import Network
-    from service.owner import Parameters
+    from service.owner import Network, Parameters
 
 
 class Source(BaseModel):

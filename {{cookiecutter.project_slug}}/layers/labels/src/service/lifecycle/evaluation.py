@@ -9,10 +9,10 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from service.lifecycle import engine
-from service.training import UNKNOWN, Dataset, Examples
 from service.manifest import Arrays, Manifest
 from service.owner import Network
 from service.runtime import Predict
+from service.training import UNKNOWN, Dataset, Examples
 
 METRIC = "accuracy"
 """The one that decides."""

@@ -7,12 +7,12 @@ from pydantic import BaseModel
 
 from service.errors import BadValue, InvalidInput, NotFound
 from service.manifest import Arrays
+from service.owner import Task
 from service.protocols.open_inference import HEADER_LENGTH
 from service.protocols.open_inference.messages import ModelReady, ServerLive, ServerReady
 from service.protocols.open_inference.metadata import model_metadata, server_metadata
 from service.protocols.open_inference.request import read_request
 from service.protocols.open_inference.response import write_response
-from service.owner import Task
 from service.web import handlers
 from service.web.handlers import Context, Reply, timeout_seconds
 

@@ -10,9 +10,8 @@ from typing import Any, TypeAlias
 import torch
 
 from service.manifest import Signature
-from service.owner import Network
+from service.owner import Network, Parameters
 from service.runtime import quiet
-from service.owner import Parameters
 
 Exporter: TypeAlias = Callable[[Network, Parameters, Signature, Path], None]
 

@@ -5,9 +5,8 @@ from typing import Any
 
 from service.framework import tf
 from service.manifest import Signature
-from service.owner import Network
+from service.owner import Network, Parameters
 from service.runtime import quiet
-from service.owner import Parameters
 
 
 def to_saved_model(

@@ -10,9 +10,8 @@ from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog, PredictLog
 from service.framework import tf
 from service.lifecycle.graphs import Graph, graphs
 from service.manifest import Signature
-from service.owner import Network
+from service.owner import Network, Parameters
 from service.runtime import quiet
-from service.owner import Parameters
 
 WARM_UP = "assets.extra/tf_serving_warmup_requests"
 """TensorFlow Serving asks these before it says that a version is available

@@ -8,8 +8,7 @@ import numpy as np
 from service.framework import tf
 from service.lengths import signature_lengths, signature_name
 from service.manifest import Arrays, Signature
-from service.owner import Network
-from service.owner import Parameters
+from service.owner import Network, Parameters
 
 
 @dataclass(frozen=True)

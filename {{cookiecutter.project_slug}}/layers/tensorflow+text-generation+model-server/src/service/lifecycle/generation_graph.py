@@ -7,8 +7,7 @@ numbers come with the request.
 from typing import Any, NamedTuple, TypeAlias
 
 from service.framework import tf
-from service.owner import Network
-from service.owner import Parameters
+from service.owner import Network, Parameters
 
 Tensor: TypeAlias = Any
 

@@ -9,8 +9,7 @@ from service.framework import tf
 from service.lengths import MOST_END_TOKENS, signature_lengths, signature_name
 from service.lifecycle.generation_graph import generate
 from service.manifest import Arrays, Signature
-from service.owner import Network
-from service.owner import Parameters
+from service.owner import Network, Parameters
 
 _ROW = {
     "max_new_tokens": "int64",

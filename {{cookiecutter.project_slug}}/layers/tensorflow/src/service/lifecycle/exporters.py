@@ -9,9 +9,8 @@ from typing import TypeAlias
 
 from service.lifecycle.saved_model import to_saved_model
 from service.manifest import Signature
-from service.owner import Network
+from service.owner import Network, Parameters
 from service.runtime import quiet
-from service.owner import Parameters
 
 Exporter: TypeAlias = Callable[[Network, Parameters, Signature, Path], None]
 

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from service.training import UNKNOWN, Examples
-from service.training import Recipe
 from service.manifest import Arrays
+from service.training import UNKNOWN, Examples, Recipe
 
 STEP = 8
 """Texts are cut to a multiple of so many tokens, so that few lengths occur."""

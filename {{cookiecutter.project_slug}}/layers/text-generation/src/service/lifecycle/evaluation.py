@@ -6,13 +6,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from service.owner import network
 from service.lifecycle import engine
-from service.training import UNKNOWN, Dataset, Examples
 from service.manifest import Arrays, Manifest
-from service.owner import Network
+from service.owner import Network, Parameters, network
 from service.runtime import Predict
-from service.owner import Parameters
+from service.training import UNKNOWN, Dataset, Examples
 
 METRIC = "exact_match"
 """The one that decides."""

@@ -8,11 +8,10 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from service import manifest as manifests
-from service.owner import network
 from service.errors import OwnerError
 from service.lifecycle import byte_pairs
 from service.lifecycle.checkpoint import Checkpoint
-from service.owner import CHAT_TEMPLATE, TOKENIZER, Parameters
+from service.owner import CHAT_TEMPLATE, TOKENIZER, Parameters, network
 
 VOCABULARY_SIZE = 512
 """Of the starter's own tokenizer."""

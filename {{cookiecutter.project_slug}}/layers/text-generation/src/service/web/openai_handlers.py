@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from service.inputs import read_request
+from service.owner import Usage
 from service.protocols.openai import generations
 from service.protocols.openai.answers import ChatWriter, CompletionWriter, Model, ModelList
 from service.protocols.openai.errors import ModelNotFound
 from service.protocols.openai.requests import ChatRequest, CompletionRequest, TextRequest
-from service.owner import Usage
 from service.texts import Generation, TextStream
 from service.web.events import Events
 from service.web.handlers import Context, Reply, timeout_seconds

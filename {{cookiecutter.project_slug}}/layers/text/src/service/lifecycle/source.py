@@ -10,8 +10,7 @@ from service.errors import OwnerError
 from service.lifecycle.checkpoint import Checkpoint, resolve
 
 if TYPE_CHECKING:
-    from service.owner import Network
-    from service.owner import Parameters
+    from service.owner import Network, Parameters
 
 
 class Source(BaseModel):
@@ -31,8 +30,7 @@ class Source(BaseModel):
             "--data",
             type=Path,
             metavar="PATH",
-            help="your examples, laid out as model/data.py says "
-            "(default: the starter's examples)",
+            help="your examples, laid out as model/data.py says (default: the starter's examples)",
         )
         parser.add_argument(
             "--base-model",

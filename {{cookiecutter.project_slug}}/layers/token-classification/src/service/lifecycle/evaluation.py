@@ -9,12 +9,12 @@ from typing import TypeAlias
 import numpy as np
 
 from service.lifecycle import engine
-from service.training import UNKNOWN, Dataset, Examples
 from service.manifest import Arrays, Manifest
-from service.owner import Network
 from service.numerics import softmax
+from service.owner import Network
 from service.runtime import Predict
 from service.tags import spans
+from service.training import UNKNOWN, Dataset, Examples
 
 _Entity: TypeAlias = tuple[str, int, int]
 """Label, first and last word."""

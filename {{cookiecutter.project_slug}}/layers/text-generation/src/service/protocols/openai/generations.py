@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 
 from service.errors import BadValue, InvalidInput
+from service.owner import Task
 from service.protocols.openai.requests import ChatRequest, CompletionRequest, Message, TextRequest
 from service.sampling import Sampling
-from service.owner import Task
 from service.texts import Generation
 
 DEFAULT_MAX_TOKENS = 16
