@@ -20,7 +20,7 @@ from service import Service, clean_environ, running
 from streams import read_streams
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.append(str(ROOT / "tests"))
+sys.path += [str(ROOT / "tests"), str(ROOT / "tests" / "tools")]
 
 from environments import shared_environment  # noqa: E402
 from matrix import COMBINATIONS, Combination, features, name_of, without_ci  # noqa: E402

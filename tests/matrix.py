@@ -39,8 +39,10 @@ LOCK_QUESTIONS = ("framework", "backend", "task", "serving")
 def features(combination: Combination) -> set[str]:
     """The answers of *combination*, and what they share with others."""
     answers = {**combination, "_shares": CONTEXT["_shares"]}
-    template = StrictEnvironment().from_string(CONTEXT["__features"])
-    return set(str(template.render(cookiecutter=answers)).split())
+    return set(_FEATURES.render(cookiecutter=answers).split())
+
+
+_FEATURES = StrictEnvironment().from_string(CONTEXT["__features"])
 
 
 def name_of(combination: Combination) -> str:
