@@ -21,6 +21,7 @@ TREES = ROOT / "tests" / "trees"
 RENDERED = {
     *(".env.example", ".python-version"),
     *("Dockerfile", "LICENSE", "Makefile", "README.md", "pyproject.toml"),
+    *("docs/api.md", "docs/errors.md", "docs/operations.md"),
 }
 TWICE = [*ROWS, executed("gitlab-ci"), executed("jenkins")]
 """What is baked a second time."""
@@ -101,6 +102,16 @@ def test_every_text_ends_with_one_newline_and_has_no_trailing_spaces(repo: Path)
 def test_no_three_blank_lines_are_left_by_an_answer_that_was_not_chosen(repo: Path) -> None:
     for name in RENDERED & {name.as_posix() for name in files(repo)}:
         assert "\n\n\n\n" not in text_of(repo / name), name
+
+
+def test_the_table_of_errors_has_every_code(repo: Path) -> None:
+    sources = [text_of(path) for path in (repo / "src").rglob("*.py")]
+    codes = {code for text in sources for code in re.findall(r'(?m)^    code = "(\w+)"', text)}
+    codes.discard("error")  # the base class's, which is never raised
+    table = text_of(repo / "docs" / "errors.md").split("## Messages")[0]
+    rows = re.findall(r"(?m)^\| [45]\d\d[^|]*\|([^|]*)\|", table)
+
+    assert {code for row in rows for code in re.findall(r"`(\w+)`", row)} == codes
 
 
 def test_there_is_no_empty_folder(repo: Path) -> None:
