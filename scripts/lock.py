@@ -16,10 +16,6 @@ sys.path.append(str(ROOT / "tests"))
 
 from matrix import COMBINATIONS, LOCK_QUESTIONS, SKELETON, Combination, without_ci  # noqa: E402
 
-# Where packages are found on this machine is nobody else's business.
-OWN_TO_THE_MACHINE = {"PIP_FIND_LINKS", "UV_FIND_LINKS"}
-BIN = Path(sys.executable).parent
-
 
 def folder_of(combination: Combination) -> Path:
     """The layer that holds the lock of *combination*."""
@@ -41,9 +37,6 @@ def nearest_lock(combination: Combination) -> Path | None:
 
 def lock(combination: Combination, scratch: Path, upgrade: str) -> None:
     """Bake *combination* in *scratch*, lock it there, and keep the lock."""
-    environ = {
-        name: value for name, value in clean_environ().items() if name not in OWN_TO_THE_MACHINE
-    }
     # The slug stands in the lock's comments: take the package's name, true in every repository.
     answers = [f"{question}={answer}" for question, answer in combination.items()]
     bake = [sys.executable, "-m", "cookiecutter", "--no-input", "--default-config"]
@@ -52,10 +45,12 @@ def lock(combination: Combination, scratch: Path, upgrade: str) -> None:
     repo = scratch / "service"
     if not (repo / "requirements.lock").is_file() and (begun := nearest_lock(combination)):
         shutil.copy(begun, repo / "requirements.lock")
-    make = ["make", "--silent", "lock", f"UV={BIN / 'uv'}", f"UPGRADE={upgrade}"]
-    subprocess.run(make, cwd=repo, env=environ, check=True)
+    make = ["make", "--silent", "lock", f"VENV={sys.prefix}", f"UPGRADE={upgrade}"]
+    subprocess.run(make, cwd=repo, env=clean_environ(), check=True)
     folder_of(combination).mkdir(parents=True, exist_ok=True)
     shutil.copy(repo / "requirements.lock", folder_of(combination))
+    if combination["backend"] == "pytorch":
+        shutil.copy(repo / "requirements-cuda.lock", SKELETON / "layers" / "backend" / "pytorch")
 
 
 if __name__ == "__main__":

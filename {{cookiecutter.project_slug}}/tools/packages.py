@@ -38,6 +38,7 @@ OPTIONS = {
     "cert": ("SSL_CERT_FILE", ""),
     "client-cert": ("SSL_CLIENT_CERT", ""),
 }
+LOCKS = ("requirements.lock", "requirements-cuda.lock")
 PLACES = {"UV_DEFAULT_INDEX", "UV_INDEX", "UV_FIND_LINKS", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL"}
 FOR_BUILDS = re.compile("UV_(DEFAULT_|EXTRA_)?INDEX|UV_(FIND_LINKS|INSECURE|HTTP)|HTTPS?_PROXY")
 
@@ -125,7 +126,7 @@ def make_environment(venv: Path) -> None:
     python = venv / "bin" / "python"
     if not python.exists() or _run(python, "-c", "import pip", check=False).returncode:
         if (venv / "pyvenv.cfg").exists():
-            print(f"{venv} has no working Python and pip, so it is made again.", flush=True)
+            print(f"{venv} has lost its Python, so it is made again.", flush=True)
             shutil.rmtree(venv)
         _run(sys.executable, "-m", "venv", venv)
     _run(python, "-m", "pip", "install", "--quiet", UV)
@@ -133,13 +134,13 @@ def make_environment(venv: Path) -> None:
 
 def install_torch(venv: Path, index: str, environ: Mapping[str, str]) -> None:
     """Install PyTorch's CPU build from *index*; else the build that pip would find."""
-    uv_pip_install = _uv_pip_install(venv)
-    lock, cuda_lock = (Path(f"requirements{part}.lock").absolute() for part in ("", "-cuda"))
+    locks = [f"--constraint={Path(name).absolute()}" for name in LOCKS]
+    torch = [*_uv_pip_install(venv), "torch", *locks]
     alone = {name: value for name, value in environ.items() if name not in PLACES}
-    from_index = ["torch", "--constraint", lock, "--no-deps", "--default-index", index]
-    why_not = _try([*uv_pip_install, *from_index, "--dry-run"], alone) if index else ""
+    from_index = [*torch, "--no-deps", "--default-index", index]
+    why_not = _why_not([*from_index, "--dry-run"], alone) if index else ""
     if index and not why_not:
-        _run(*uv_pip_install, *from_index, env=alone)
+        _run(*from_index, env=alone)
         return
     if why_not:
         print(
@@ -148,8 +149,7 @@ def install_torch(venv: Path, index: str, environ: Mapping[str, str]) -> None:
             flush=True,
         )
     # Not beside pyproject.toml, which leaves out what the CUDA build needs: NVIDIA's packages.
-    locks = ("--constraint", lock, "--constraint", cuda_lock)
-    _run(*uv_pip_install, "torch", *locks, env=environ, cwd=tempfile.gettempdir())
+    _run(*torch, env=environ, cwd=tempfile.gettempdir())
 
 
 def build(command: list[str], environ: Mapping[str, str]) -> None:
@@ -164,23 +164,23 @@ def build(command: list[str], environ: Mapping[str, str]) -> None:
     _run(*command, *secrets, env={**os.environ, "UV_SETTINGS": json.dumps(variables)})
 
 
-def _uv_pip_install(venv: Path) -> list[str | Path]:
+def _uv_pip_install(venv: Path) -> list[str]:
     uv = shutil.which("uv", path=venv / "bin") or "uv"
-    return [uv, "pip", "install", "--python", (venv / "bin" / "python").absolute()]
+    return [uv, "pip", "install", f"--python={venv / 'bin' / 'python'}"]
 
 
-def _try(command: list[str | Path], environ: Mapping[str, str]) -> str:
-    """Why *command* fails, or nothing."""
+def _why_not(command: list[str], environ: Mapping[str, str]) -> str:
+    """The last line of what *command* says when it fails, or nothing."""
     quick = {**environ, "UV_HTTP_TIMEOUT": "5", "UV_HTTP_RETRIES": "0"}
     try:
         done = _run(*command, check=False, env=quick, timeout=ATTEMPT_SECONDS)
     except subprocess.TimeoutExpired:
         return f"no answer in {ATTEMPT_SECONDS} seconds"
-    return done.stderr.strip().rpartition("\n")[2].strip() if done.returncode else ""
+    return done.stderr.strip().splitlines()[-1].strip() if done.returncode else ""
 
 
 def _run(*command: str | Path, check: bool = True, **how: Any) -> subprocess.CompletedProcess[str]:
-    """Run *command*; it prints what it says where a failure ends this program, too."""
+    """Run *command*: shown, and the end of this program where it fails, or quietly."""
     done = subprocess.run(command, text=True, capture_output=not check, check=False, **how)
     if check and done.returncode:
         sys.exit(done.returncode)
@@ -205,4 +205,4 @@ def main(venv: Path, verb: str, *words: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *sys.argv[2:])
+    main(Path(sys.argv[1]).absolute(), *sys.argv[2:])
