@@ -76,8 +76,6 @@ def make_lock(repo: Path, upgrade: str = "") -> None:
     subprocess.run(make, cwd=repo, env=clean_environ(), check=True)
 
 
-
-
 def lock(backend: str, scratch: Path, upgrade: str) -> None:
     """Write the lock of *backend*."""
     rows = [each for each in without_ci(COMBINATIONS) if each["backend"] == backend]

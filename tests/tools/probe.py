@@ -17,10 +17,10 @@ import httpx
 import samples
 from fake_version import write_fake_version
 from fakes import fake_model
+from model.preprocess import Task
 from service.metrics import Metrics
 from service.pipeline import Pipeline
 from service.settings import Settings
-from model.preprocess import Task
 from service.web.app import create_app
 from service.web.routes import ROUTES
 
