@@ -44,8 +44,8 @@ def main() -> None:
     step("2/4  Setting it up and training its model: make model")
     run(
         ["make", "model", f"PYTHON={sys.executable}"],
-        'Where packages could not be had: they come from where pip finds them, as "pip config list" '
-        'says. Correct that, and run "make demo" again.',
+        'Where packages could not be had: they come from where pip finds them, as "pip config '
+        'list" says. Correct that, and run "make demo" again.',
         repo,
         environ,
     )
