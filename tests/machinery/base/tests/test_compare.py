@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from trained import make_model
 
+from model import data
 from model.data import load
 from service import manifest as manifests
 from service import runtime
 from service.errors import OwnerError
 from service.lifecycle import compare as comparing
-from service.lifecycle import dataset, evaluation, images
+from service.lifecycle import evaluation, images
 from service.lifecycle.__main__ import main
 from service.lifecycle.compare import compare
 from service.lifecycle.source import Source
@@ -40,7 +41,7 @@ def _few_examples(monkeypatch: pytest.MonkeyPatch) -> None:
         few = Examples(inputs, whole.held_out.targets[::5])
         return dataclasses.replace(whole, held_out=few)
 
-    monkeypatch.setattr(dataset, "load", load_few)
+    monkeypatch.setattr(data, "load", load_few)
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def worsen(version: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_version_is_as_good_as_its_candidate_was(
     version: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dataset, "load", load)
+    monkeypatch.setattr(data, "load", load)
 
     found = compare(version, None, Source())
 
@@ -201,8 +202,8 @@ def test_a_model_in_production_that_was_changed_is_refused_by_name(
 
 
 def test_each_model_reads_the_examples_in_its_own_way(version: Path) -> None:
-    mine = dataset.load(Source(), version)
-    fresh = dataset.load(Source())
+    mine = data.load(Source(), version)
+    fresh = data.load(Source())
 
     assert mine.parameters == fresh.parameters
     assert len(mine.held_out) == len(fresh.held_out)

@@ -19,7 +19,7 @@ from service.lifecycle.source import Source
 from service.lifecycle.start import Start, start, version_start
 from service.training import UNKNOWN, Dataset, Examples, Recipe
 
-STARTER = Path(__file__).parents[3] / "data"
+STARTER = Path(__file__).parents[2] / "data"
 
 HEAD = "ForSequenceClassification"
 """How the names of classes end whose checkpoints do the task already."""

@@ -27,7 +27,7 @@ from service.lifecycle.start import start, version_start
 from service.tags import OUTSIDE, tags_of
 from service.training import UNKNOWN, Dataset, Examples, Recipe
 
-STARTER = Path(__file__).parents[3] / "data"
+STARTER = Path(__file__).parents[2] / "data"
 
 HEAD = "ForTokenClassification"
 """How the names of classes end whose checkpoints do the task already."""
