@@ -54,7 +54,7 @@ def answer(client: httpx.Client, request: dict[str, Any]) -> dict[str, Any]:
     if headers.get("content-type", "").startswith("text/event-stream"):
         # The texts of one request come side by side; which is ahead when is a matter of chance.
         body = "\n\n".join(sorted(body.split("\n\n"), key=number_of))
-    if request["url"] == "/metrics":  # whose figures differ with time
+    if request["url"] == "/metrics":  # whose values differ with time
         body = headers["content-length"] = ""
     return {"status": response.status_code, "headers": dict(sorted(headers.items())), "body": body}
 

@@ -1,4 +1,4 @@
-"""Does a running service keep up? ``python -m loadtest URL`` asks it from several clients at once.
+"""Does a running service keep up? ``python -m loadtest URL`` calls it from several clients at once.
 
-Standard library alone, like the smoke test, whose examples it asks.
+Standard library alone, like the smoke test, whose examples it sends.
 """

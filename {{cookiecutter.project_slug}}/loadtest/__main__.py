@@ -36,13 +36,13 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m loadtest",
-        description="Ask a running service from several clients at once; fail when it is slow or "
+        description="Send requests from several clients at once; fail when the service is slow or "
         "makes errors.",
     )
     parser.add_argument("url", help="where the service is, as in http://localhost:8000")
     for name, default, what in (
         ("--p95-seconds", None, "95 of 100 answers are to come in this time"),
-        ("--seconds", 10.0, "how long it is asked"),
+        ("--seconds", 10.0, "how long to send requests"),
         ("--warm-up", 3.0, "before that, not counted"),
         ("--timeout", 60.0, "wait for the service at most so long"),
     ):
@@ -72,14 +72,14 @@ def _options() -> argparse.Namespace:
         help="measure so often where it is slow: the machine may be busy (default: %(default)s)",
     )
     parser.add_argument(
-        "--examples", type=Path, default=Path("examples"), metavar="FOLDER", help="what to ask"
+        "--examples", type=Path, default=Path("examples"), metavar="FOLDER", help="requests to send"
     )
     parser.add_argument(
         "--report",
         type=Path,
         default=Path("build/reports/loadtest.json"),
         metavar="FILE",
-        help="where the figures go (default: %(default)s)",
+        help="where to write the metrics (default: %(default)s)",
     )
     options = parser.parse_args()
     if not options.url.startswith(("http://", "https://")):

@@ -1,4 +1,4 @@
-"""Clients that ask one after the other, side by side, until the time is over."""
+"""Concurrent clients that send requests until the time is over."""
 
 import itertools
 import json
@@ -34,7 +34,7 @@ class Answer(NamedTuple):
 
 
 def ask(url: str, examples: Sequence[Example], clients: int, seconds: float) -> list[Answer]:
-    """Let *clients* ask *examples* of the service at *url* for *seconds*.
+    """Send *examples* to *url* from *clients* at a time for *seconds*.
 
     What has begun by then is awaited and counts.
     """
@@ -52,7 +52,7 @@ def ask(url: str, examples: Sequence[Example], clients: int, seconds: float) -> 
 
 
 def _from(examples: Sequence[Example], first: int) -> Iterator[Example]:
-    """*examples* again and again, so that clients do not all ask the same at a time."""
+    """*examples* again and again, so that clients do not all send the same at a time."""
     first %= len(examples)
     return itertools.cycle([*examples[first:], *examples[:first]])
 

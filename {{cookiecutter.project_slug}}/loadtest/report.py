@@ -15,7 +15,7 @@ class Limits:
     """What is good enough.
 
     Args:
-        p95_seconds: 95 of 100 right answers are to come in this time.
+        p95_seconds: limit of the 95th percentile of the response time.
         error_share: at most so many of all requests, from 0 to 1, may have no right answer.
     """
 
@@ -25,14 +25,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class Report:
-    """The figures of a load.
+    """The metrics of a load test.
 
     Args:
-        clients: that asked side by side.
+        clients: that sent requests at a time.
         seconds: for which they did.
         requests: all of them.
         requests_per_second: that were answered right.
-        p50_seconds: half of the right answers came in this time; ``None`` where there are none.
+        p50_seconds: median response time of correct answers; ``None`` where there are none.
         p95_seconds: 95 of 100.
         p99_seconds: 99 of 100.
         errors: how often there was no right answer, by the reason.
@@ -48,11 +48,11 @@ class Report:
     errors: dict[str, int]
 
     def text(self) -> str:
-        """The figures, for people."""
+        """The metrics, for people."""
         errors = ", ".join(f"{count} x {name}" for name, count in self.errors.items()) or "none"
         return (
             f"{self.requests} requests of {self.clients} clients in {self.seconds:.1f} s: "
-            f"{self.requests_per_second:.1f} right answers per second\n"
+            f"{self.requests_per_second:.1f} correct answers per second\n"
             f"latency: p50 {_ms(self.p50_seconds)}, p95 {_ms(self.p95_seconds)}, "
             f"p99 {_ms(self.p99_seconds)}\n"
             f"errors: {errors}; of them refused for overload (503): {self.errors.get('503', 0)}"
@@ -61,7 +61,7 @@ class Report:
     def faults(self, limits: Limits) -> list[str]:
         """Why this is not good enough, a sentence each; none when it is."""
         if self.requests == 0:
-            return ["Nothing was asked: the time was too short."]
+            return ["No request was sent: the time was too short."]
         found = []
         share = sum(self.errors.values()) / self.requests
         if share > limits.error_share:
@@ -84,7 +84,7 @@ class Report:
         return slow and len(self.faults(limits)) == 1
 
     def write(self, path: Path, limits: Limits) -> None:
-        """Write the figures, the limits and what is not good enough as JSON."""
+        """Write metrics, limits and failures as JSON."""
         path.parent.mkdir(parents=True, exist_ok=True)
         whole = {**asdict(self), "limits": asdict(limits), "faults": self.faults(limits)}
         path.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")

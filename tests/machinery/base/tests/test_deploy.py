@@ -85,7 +85,7 @@ def test_a_first_release_that_fails_is_removed() -> None:
 
 
 def test_where_nothing_can_be_put_back_the_owner_is_told() -> None:
-    with pytest.raises(DeployError, match="one, IS NOT RESTORED: cannot start one"):
+    with pytest.raises(DeployError, match="Rollback to one failed too: cannot start one"):
         deploy(Host(before="one", failing="start .*"), "two")
 
 

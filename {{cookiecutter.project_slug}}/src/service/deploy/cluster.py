@@ -40,7 +40,7 @@ class Cluster(ABC):
     """The service as a folder of manifests has it.
 
     Args:
-        project: whose service it is; a namespace has room for one.
+        project: whose service it is; a namespace holds one.
         folder: a kustomization, in which an image is named ``service``.
         url: where it is asked; when empty, inside of a pod.
     """
@@ -88,7 +88,7 @@ class Cluster(ABC):
         owner = service["metadata"].get("labels", {}).get(_PART_OF, self.project)
         if owner != self.project:
             raise DeployError(
-                f"This namespace runs the service of {owner}, and has room for one. Choose "
+                f"This namespace runs the service of {owner}, and holds only one. Choose "
                 "another: kubectl config set-context --current --namespace=..."
             )
         applied = [each["metadata"].get("annotations", {}).get(_APPLIED) for each in live]

@@ -1,4 +1,4 @@
-"""What a deployment does, wherever the service runs: start, ask, and put back what ran before.
+"""A deployment, wherever the service runs: start, smoke test, roll back on failure.
 
 Knows nothing of Docker or Kubernetes.
 """
@@ -27,10 +27,10 @@ class Target(Protocol, Generic[Release]):
         """Let *release* run in place of what runs; return when it is ready."""
 
     def ask(self, release: Release) -> None:
-        """Ask *release* what it must know, and check its answers."""
+        """Run the smoke test against *release*."""
 
     def explain(self) -> None:
-        """Show the owner what there is to see of a release that failed."""
+        """Show the logs of a release that failed."""
 
     def remove(self) -> None:
         """Take away what the last :meth:`start` brought and what was not there before."""
@@ -94,7 +94,7 @@ def _put_back(target: Target[Release], before: Release | None) -> str:
             target.start(before)
         target.remove()
     except (DeployError, KeyboardInterrupt) as error:
-        return f"AND WHAT RAN BEFORE, {before or 'nothing'}, IS NOT RESTORED: {error}"
+        return f"Rollback to {before or 'nothing'} failed too: {error}"
     if before is None:
         return "nothing ran before, so what was started has been removed."
     return f"what ran before, {before}, runs again."

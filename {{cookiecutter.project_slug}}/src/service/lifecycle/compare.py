@@ -54,7 +54,7 @@ class Comparison:
         reason: the same in a sentence.
         metric: the one that decides.
         tolerance: by how much it may be lower than the one of production.
-        held_out_examples: how many were asked.
+        held_out_examples: how many were used.
         candidate: the new version.
         production: the one that is in production, where there is one.
     """
@@ -68,7 +68,7 @@ class Comparison:
     production: Judged | None
 
     def table(self) -> str:
-        """The figures of both in columns, in Markdown."""
+        """The metrics of both in columns, in Markdown."""
         lines = ["| metric | production | candidate | change |", "|---|---:|---:|---:|"]
         before = self.production.metrics if self.production else {}
         for name, value in self.candidate.metrics.items():
@@ -122,7 +122,7 @@ def compare(
             f"theirs: DATA=..."
         )
     elif evaluation.METRIC not in metrics:
-        reason = "Nothing was compared: no right answers are known to the held-out examples."
+        reason = "Nothing was compared: the held-out examples have no labels."
     else:
         before = _judge_production(production, old, source)
         outcome, reason = _decide(before[evaluation.METRIC], metrics[evaluation.METRIC], tolerance)
@@ -149,7 +149,7 @@ def _decide(before: float, now: float, tolerance: float) -> tuple[Outcome, str]:
 
 
 def _difference(new: Manifest, old: Manifest) -> str:
-    """Why figures of both would say nothing together; empty when they do."""
+    """Why the metrics of both cannot be compared; empty when they can."""
     if new.task != old.task:
         return f"the model in production is for {old.task}, the candidate for {new.task}"
     gone = sorted(set(old.labels) - set(new.labels))

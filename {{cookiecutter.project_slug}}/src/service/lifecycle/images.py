@@ -15,7 +15,7 @@ _NOT_THERE = re.compile(
 
 
 def is_there(image: str) -> bool:
-    """Whether there is such an image; it is on this machine then.
+    """Whether the image exists; it is on this machine then.
 
     A name without a registry, such as ``me:1``, may be an image of this machine's; all others are
     asked for in their registry, which may have a newer one.
@@ -31,7 +31,7 @@ def is_there(image: str) -> bool:
     if _NOT_THERE.search(pulled.stderr):
         return False
     raise OwnerError(
-        f'Whether there is an image "{image}" is not known: {_last_line(pulled.stderr)}. Log in '
+        f'The registry does not say whether "{image}" exists: {_last_line(pulled.stderr)}. Log in '
         f'with "docker login", or try again when the registry answers.'
     )
 

@@ -42,7 +42,7 @@ def find(options: argparse.Namespace, name: str, scratch: Path) -> Path | None:
         scratch: where what is in an image may be copied to.
 
     Raises:
-        OwnerError: whether there is one is not known, or it cannot be had.
+        OwnerError: the registry does not say, or it cannot be pulled.
     """
     production: str = options.production
     if not production:
