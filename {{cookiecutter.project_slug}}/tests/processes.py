@@ -63,7 +63,7 @@ def starting(model_dir: Path, folder: Path, environment: Mapping[str, str]) -> I
     """
     started: list[Process] = []
 
-    def start(**settings: str) -> Process:
+    def start(stdout: int = subprocess.PIPE, **settings: str) -> Process:
         port = free_port()
         process = subprocess.Popen(
             [sys.executable, "-m", "service"],
@@ -78,7 +78,7 @@ def starting(model_dir: Path, folder: Path, environment: Mapping[str, str]) -> I
                 **settings,
             },
             text=True,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
