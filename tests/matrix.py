@@ -27,10 +27,10 @@ Combination: TypeAlias = dict[str, str]
 
 AXES = {
     name: CHOICES[name]
-    for name in re.findall(r"cookiecutter\.(\w+)", CONTEXT["__answers"])
+    for name in re.findall(r"cookiecutter\.(\w+)", CONTEXT["__features"])
     if name in CHOICES
 }
-"""In the order of ``__answers``, which file names follow."""
+"""In the order of ``__features``, which file names follow."""
 COMBINATIONS: list[Combination] = [
     dict(zip(AXES, answers, strict=True)) for answers in product(*AXES.values())
 ]
@@ -38,12 +38,13 @@ LOCK_QUESTIONS = ("framework", "backend", "task", "serving")
 """The questions whose answers bring requirements."""
 
 
-def answer_of(combination: Combination, question: str) -> str:
-    """The answer to *question* in *combination*, which may follow from the others."""
-    if question in combination:
-        return combination[question]
-    derived = StrictEnvironment().from_string(CONTEXT[f"__{question}"])
-    return str(derived.render(cookiecutter=combination))
+def features(combination: Combination) -> set[str]:
+    """The answers of *combination*, and what they share with others."""
+    answers = {**combination, "_shares": CONTEXT["_shares"]}
+    return set(_FEATURES.render(cookiecutter=answers).split())
+
+
+_FEATURES = StrictEnvironment().from_string(CONTEXT["__features"])
 
 
 def name_of(combination: Combination) -> str:
