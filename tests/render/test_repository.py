@@ -65,7 +65,9 @@ def test_the_address_that_a_fork_changes_stands_once() -> None:
         str(path)
         for path in OWN
         if path.suffix not in {".png", ".py"}
-        for _ in re.finditer(r"github\.com/ORG/|gh:", (ROOT / path).read_text(encoding="utf-8"))
+        for _ in re.finditer(
+            r"github\.com/ORG/|cookiecutter gh:", (ROOT / path).read_text(encoding="utf-8")
+        )
     ]
 
     assert found == ["README.md"]
