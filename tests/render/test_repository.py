@@ -12,7 +12,7 @@ from npm import installed
 from shell import run
 
 BIN = Path(sys.executable).parent
-SCHEMA = [BIN / "check-jsonschema", "--builtin-schema"]
+SCHEMA = [str(BIN / "check-jsonschema"), "--builtin-schema"]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 OWN = [path for path in tracked_files() if path.parts[0] != SKELETON.name]
 PICTURE = ROOT / "docs" / "page.png"
