@@ -81,7 +81,8 @@ class Bakes:
         repo = self.folder / name_of(combination)
         with locked_file(self.folder / f"{repo.name}.lock"):
             if not repo.is_dir():
-                self.fresh(self.folder / f"{repo.name}.new", **combination).rename(repo)
+                made = self.folder / f"{repo.name}.new"
+                self.fresh(made, project_slug=DEFAULT_SLUG, **combination).rename(repo)
         return repo
 
     def all(self, combinations: Sequence[Combination] = COMBINATIONS) -> list[Path]:

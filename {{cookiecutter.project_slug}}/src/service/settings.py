@@ -43,7 +43,8 @@ class Settings(TaskSettings, ServingSettings, BaseSettings):
     shutdown_seconds: int = Field(default=SHUTDOWN_SECONDS, ge=1)
     """Time for requests in flight to finish then; longer than a request may take."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["json", "console"] = "json"
+    log_format: Literal["json", "console"] | None = None
+    """When ``None``, ``console`` on a terminal and ``json`` elsewhere."""
 
 
 def read_settings() -> Settings:
