@@ -1,8 +1,10 @@
-"""Lay the chosen layers over the new repository, and reduce the lock to what it requires.
+"""Lay the chosen layers over the new repository, and leave in files what was chosen.
 
 ``layers/<feature>/`` holds what a feature brings, ``layers/<feature>+<feature>/`` what features
 bring together. The features are the answers, and what ``_shares`` in ``cookiecutter.json`` adds.
-Knows none of them by name.
+A table that all repositories have, but with other rows, is one Python file with the rows of all,
+those of some features between ``# only: <feature>[+<feature>] [| ...]`` and ``# end``. Knows no
+feature by name.
 """
 
 import json
@@ -16,6 +18,21 @@ ANSWERS = json.loads(r"""
 {{ cookiecutter | tojson }}
 """)
 FEATURES = set(ANSWERS["__features"].split())
+
+REGION = re.compile(r"^ *# only: (.+)\n((?:.*\n)*?) *# end\n", re.MULTILINE)
+
+
+def choose_regions(path: Path) -> None:
+    """Leave in *path* the regions of what was chosen, without their marks."""
+    text = path.read_text(encoding="utf-8")
+    chosen = REGION.sub(lambda region: region[2] if is_chosen(region[1]) else "", text)
+    if chosen != text:
+        path.write_text(chosen, encoding="utf-8", newline="\n")
+
+
+def is_chosen(features: str) -> bool:
+    """Whether all of *features* were chosen: ``a+b``, or one of ``a+b | c``."""
+    return any(FEATURES.issuperset(each.strip().split("+")) for each in features.split("|"))
 
 
 def reduce_lock(lock: Path, pyproject: Path) -> None:
@@ -49,9 +66,7 @@ def reduce_lock(lock: Path, pyproject: Path) -> None:
 
 
 laid: dict[Path, Path] = {}
-for layer in sorted(
-    each for each in Path("layers").iterdir() if FEATURES.issuperset(each.name.split("+"))
-):
+for layer in sorted(each for each in Path("layers").iterdir() if is_chosen(each.name)):
     for source in sorted(path for path in layer.rglob("*") if path.is_file()):
         target = source.relative_to(layer)
         if target.exists():
@@ -61,4 +76,6 @@ for layer in sorted(
         shutil.move(source, target)
         laid[target] = layer
 shutil.rmtree("layers")
+for python in Path().rglob("*.py"):
+    choose_regions(python)
 reduce_lock(Path("requirements.lock"), Path("pyproject.toml"))
