@@ -52,8 +52,8 @@ lock: $(INSTALLED) ## write the locks of all backends; the newest versions with 
 bench: $(INSTALLED) ## measure repositories, or those with ANSWERS: start-up, requests or tokens per second
 	$(BIN)/python scripts/bench.py $(ANSWERS)
 
-# What the environment says when its Python is gone or replaced; then it is made again.
-ifneq ($(if $(wildcard $(INSTALLED)),$(shell $(BIN)/python -c 'import pip' 2>&1)),)
+# An environment that has lost its Python, or has another by now, is made again.
+ifneq ($(if $(wildcard $(INSTALLED)),$(shell { $(BIN)/python -c 'import pip'; } 2>/dev/null || echo yes)),)
 .PHONY: $(INSTALLED)
 endif
 
