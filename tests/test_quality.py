@@ -24,7 +24,6 @@ LINTERS: dict[str, tuple[str, list[str]]] = {
 CI_LINTERS: dict[str, tuple[str, list[str]]] = {
     "zizmor": (".github", [str(BIN / "zizmor"), "--offline", "--pedantic", "--quiet"]),
     "schema of workflows": (".github/workflows/*", [*SCHEMA, "vendor.github-workflows"]),
-    "schema of dependabot": (".github/dependabot.yml", [*SCHEMA, "vendor.dependabot"]),
     "schema of renovate": ("renovate.json", [*SCHEMA, "vendor.renovate"]),
     "schema of GitLab": (
         ".gitlab-ci.yml",
