@@ -28,7 +28,7 @@ test-all: export ALL_COMBINATIONS = 1
 test-all: test ## run them for every combination, not for as few as have every pair of answers
 
 test-fast: $(INSTALLED) ## run the tests that need no machine-learning framework: minutes
-	$(PYTEST) tests/test_render.py tests/test_layers.py tests/test_answers.py tests/test_locks.py
+	$(PYTEST) tests/render
 
 lint: $(INSTALLED) ## format, lint and types of the template's own Python
 	$(BIN)/ruff format --check --no-cache $(SOURCES)
@@ -39,11 +39,10 @@ format: $(INSTALLED) ## format it, and mend what the linter can
 	$(BIN)/ruff format --no-cache $(SOURCES)
 	$(BIN)/ruff check --no-cache --fix $(SOURCES)
 
-trees: $(INSTALLED) ## write the golden file lists of all combinations
-	rm -f tests/trees/*.txt
-	WRITE_TREES=1 $(BIN)/python -m pytest --quiet tests/test_render.py -k golden
+trees: $(INSTALLED) ## write the golden list of files
+	WRITE_TREES=1 $(BIN)/python -m pytest --quiet tests/render/test_render.py -k golden
 
-lock: $(INSTALLED) ## write the locks of all combinations; the newest versions with UPGRADE=--upgrade
+lock: $(INSTALLED) ## write the locks of all backends; the newest versions with UPGRADE=--upgrade
 	$(BIN)/python scripts/lock.py $(UPGRADE)
 
 bench: $(INSTALLED) ## measure repositories, or those with ANSWERS: start-up, requests or tokens per second

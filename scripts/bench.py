@@ -20,10 +20,10 @@ from service import Service, clean_environ, running
 from streams import read_streams
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.append(str(ROOT / "tests"))
+sys.path += [str(ROOT / "tests"), str(ROOT / "tests" / "tools")]
 
 from environments import shared_environment  # noqa: E402
-from matrix import COMBINATIONS, Combination, answer_of, name_of, without_ci  # noqa: E402
+from matrix import COMBINATIONS, Combination, features, name_of, without_ci  # noqa: E402
 
 RENDERS = 10
 CONCURRENCIES = (1, 8, 32)
@@ -137,7 +137,9 @@ def main() -> None:
             for answers in without_ci(COMBINATIONS)
         }
         for kind, (columns, measure) in TABLES.items():
-            of_this_kind = [each for each in chosen if answer_of(each, "kind") == kind]
+            of_this_kind = [
+                each for each in chosen if ("predict" in features(each)) == (kind == "predict")
+            ]
             if not of_this_kind:
                 continue
             print(f"\n| repository | {' | '.join(columns)} |\n|---|{'--:|' * len(columns)}")

@@ -1,65 +1,105 @@
-"""Write the locks of all combinations, each by the generated repository's own ``make lock``.
+"""Write one lock for each backend, of what all repositories with it require.
 
+``make lock`` of a generated repository writes it; the hook leaves in it what a repository requires.
 Pins that still fit stay as they are; ``scripts/lock.py --upgrade`` takes the newest versions.
 """
 
+import json
 import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
+from typing import Any
 
 from service import clean_environ
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "tests"))
 
-from matrix import COMBINATIONS, LOCK_QUESTIONS, SKELETON, Combination, without_ci  # noqa: E402
+from matrix import AXES, COMBINATIONS, SKELETON, Combination, name_of, without_ci  # noqa: E402
 
 # Where packages are found on this machine is nobody else's business.
 OWN_TO_THE_MACHINE = {"PIP_FIND_LINKS", "UV_FIND_LINKS"}
 BIN = Path(sys.executable).parent
 
 
-def folder_of(combination: Combination) -> Path:
-    """The layer that holds the lock of *combination*."""
-    answers = "+".join(combination[question] for question in LOCK_QUESTIONS)
-    return SKELETON / "layers" / "+".join(LOCK_QUESTIONS) / answers
+def lock_of(backend: str) -> Path:
+    """The lock that the layer of *backend* lays."""
+    return SKELETON / "layers" / backend / "requirements.lock"
 
 
-def nearest_lock(combination: Combination) -> Path | None:
-    """A lock for the same backend to begin with, so that the locks of one backend agree."""
-    answers = set(combination.values())
-    others = [
-        (len(answers & set(other.values())), folder_of(other) / "requirements.lock")
-        for other in without_ci(COMBINATIONS)
-        if other["backend"] == combination["backend"]
-    ]
-    found = [(shared, path) for shared, path in others if path.is_file()]
-    return max(found)[1] if found else None
+def bake(combination: Combination, scratch: Path) -> Path:
+    """Render *combination* below *scratch*."""
+    folder = scratch / name_of(combination)
+    answers = [f"{question}={answer}" for question, answer in combination.items()]
+    command = [sys.executable, "-m", "cookiecutter", "--no-input", "--default-config"]
+    command += ["-o", str(folder), str(ROOT), *answers, "project_slug=service"]
+    subprocess.run(command, check=True)
+    return folder / "service"
 
 
-def lock(combination: Combination, scratch: Path, upgrade: str) -> None:
-    """Bake *combination* in *scratch*, lock it there, and keep the lock."""
+def requirements_of(repo: Path) -> dict[str, Any]:
+    """The part of the ``pyproject.toml`` in *repo* that ``make lock`` reads."""
+    document = tomllib.loads((repo / "pyproject.toml").read_text(encoding="utf-8"))
+    project = {
+        name: document["project"][name]
+        for name in ("name", "version", "requires-python", "dependencies")
+    }
+    return {
+        "project": project,
+        "dependency-groups": document["dependency-groups"],
+        "tool": {"uv": document["tool"]["uv"]},
+    }
+
+
+def union(one: Any, other: Any) -> Any:
+    """All that *one* and *other* say, where they contradict each other *one*."""
+    if isinstance(one, dict):
+        return other | {key: union(value, other.get(key, value)) for key, value in one.items()}
+    if isinstance(one, list):
+        return one + [item for item in other if item not in one]
+    return one
+
+
+def toml(value: Any) -> str:
+    """*value* on one line of TOML, which writes all but tables as JSON does."""
+    if isinstance(value, dict):
+        return (
+            f"{{{', '.join(f'{json.dumps(key)} = {toml(each)}' for key, each in value.items())}}}"
+        )
+    if isinstance(value, list):
+        return f"[{', '.join(map(toml, value))}]"
+    return json.dumps(value)
+
+
+def make_lock(repo: Path, upgrade: str = "") -> None:
+    """Run ``make lock`` in *repo*."""
     environ = {
         name: value for name, value in clean_environ().items() if name not in OWN_TO_THE_MACHINE
     }
-    # The slug stands in the lock's comments: take the package's name, true in every repository.
-    answers = [f"{question}={answer}" for question, answer in combination.items()]
-    bake = [sys.executable, "-m", "cookiecutter", "--no-input", "--default-config"]
-    bake += ["-o", str(scratch), str(ROOT), *answers, "project_slug=service"]
-    subprocess.run(bake, check=True)
-    repo = scratch / "service"
-    if not (repo / "requirements.lock").is_file() and (begun := nearest_lock(combination)):
-        shutil.copy(begun, repo / "requirements.lock")
     make = ["make", "--silent", "lock", f"UV={BIN / 'uv'}", f"UPGRADE={upgrade}"]
     subprocess.run(make, cwd=repo, env=environ, check=True)
-    folder_of(combination).mkdir(parents=True, exist_ok=True)
-    shutil.copy(repo / "requirements.lock", folder_of(combination))
+
+
+def lock(backend: str, scratch: Path, upgrade: str) -> None:
+    """Write the lock of *backend*."""
+    rows = [each for each in without_ci(COMBINATIONS) if each["backend"] == backend]
+    repo, *others = [bake(each, scratch) for each in rows]
+    required = requirements_of(repo)
+    for other in others:
+        required = union(required, requirements_of(other))
+    text = "".join(f"{key} = {toml(value)}\n" for key, value in required.items())
+    (repo / "pyproject.toml").write_text(text, encoding="utf-8")
+    if lock_of(backend).is_file():
+        shutil.copy(lock_of(backend), repo / "requirements.lock")
+    make_lock(repo, upgrade)
+    shutil.copy(repo / "requirements.lock", lock_of(backend))
 
 
 if __name__ == "__main__":
-    for each in without_ci(COMBINATIONS):
-        print("locking", folder_of(each).name, flush=True)
+    for each in AXES["backend"]:
+        print("locking", each, flush=True)
         with tempfile.TemporaryDirectory() as folder:
             lock(each, Path(folder), " ".join(sys.argv[1:]))

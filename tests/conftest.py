@@ -1,31 +1,29 @@
-"""What the tests share: bakes, environments, tools, and plain words about what was skipped."""
+"""What the tests share: repositories, environments, models, and the report at the end."""
 
+import itertools
 import os
 import shutil
-import subprocess
 import tempfile
+import uuid
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import pytest
 
-from environments import locked, shared_environment
-from matrix import COMBINATIONS, ROOT, Combination, name_of
-from registry import running_registry
-from service import clean_environ
+from bakes import Bake, Baked, Bakes, copy_template
+from durations import heaviest_first, seconds_of_files
+from environments import shared_environment
+from locking import locked_file
+from matrix import COMBINATIONS, Combination, name_of
+from shell import RUN_ID, installed_in, make, remove_images_of_run
 
 REQUIRED_BY = {"image": "REQUIRE_DOCKER", "cluster": "REQUIRE_CLUSTER"}
 """Markers of tests, and the variables that forbid to skip them."""
-Bake: TypeAlias = Callable[..., Path]
-"""``bake(framework="django", ...)`` renders a repository and gives its folder."""
 
 
-def tracked_files() -> list[Path]:
-    """What belongs to the template: files that git tracks, or would."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.check_output(command, cwd=ROOT, text=True).split("\0")
-    return [Path(name) for name in sorted(set(filter(None, listed))) if (ROOT / name).is_file()]
+def pytest_configure() -> None:
+    """Name the run, in the process that starts the others."""
+    os.environ.setdefault(RUN_ID, uuid.uuid4().hex[:12])
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -39,45 +37,38 @@ def _no_files_left_in_the_system(tmp_path_factory: pytest.TempPathFactory) -> It
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clean copy of the template, without environments, caches and half-made folders."""
-    clean = tmp_path_factory.mktemp("template") / "cookiecutter-model-serving"
-    for name in tracked_files():
-        (clean / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, clean / name)
-    return clean
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The host and port of a registry that has no image yet."""
-    with running_registry(tmp_path_factory.mktemp("registry")) as address:
-        yield address
+    return copy_template(tmp_path_factory.mktemp("template") / "cookiecutter-model-serving")
 
 
 @pytest.fixture(scope="session")
-def bake(template: Path, cookies_session: Any) -> Bake:
-    """A function that renders a fresh repository from answers and gives its folder."""
-
-    def render(**answers: str) -> Path:
-        result = cookies_session.bake(extra_context=answers, template=str(template))
-        if result.exception is not None:
-            raise result.exception
-        return Path(result.project_path)
-
-    return render
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of a run have."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
 
 
 @pytest.fixture(scope="session")
-def baked(bake: Bake) -> Callable[[Combination], Path]:
+def bakes(shared_folder: Path) -> Bakes:
+    """The repositories of this run."""
+    return Bakes(shared_folder / "bakes")
+
+
+@pytest.fixture(scope="session")
+def bake(bakes: Bakes, tmp_path_factory: pytest.TempPathFactory) -> Bake:
+    """A function that gives a repository of its own for answers, to be changed at will."""
+    return lambda **answers: bakes.copy(tmp_path_factory.mktemp("bake"), **answers)
+
+
+@pytest.fixture(scope="session")
+def baked(bakes: Bakes) -> Baked:
     """A function that gives the repository of a combination, rendered once; not to be changed."""
-    done: dict[str, Path] = {}
+    return bakes.once
 
-    def once(combination: Combination) -> Path:
-        name = name_of(combination)
-        if name not in done:
-            done[name] = bake(**combination)
-        return done[name]
 
-    return once
+@pytest.fixture(scope="session")
+def repos(bakes: Bakes) -> list[Path]:
+    """The repositories of all combinations, in their order; not to be changed."""
+    return bakes.all()
 
 
 @pytest.fixture(params=COMBINATIONS, ids=name_of)
@@ -88,40 +79,39 @@ def combination(request: pytest.FixtureRequest) -> Combination:
 
 
 @pytest.fixture
-def repo(combination: Combination, baked: Callable[[Combination], Path]) -> Path:
+def repo(combination: Combination, baked: Baked) -> Path:
     """The repository of each combination in turn; not to be changed."""
     return baked(combination)
 
 
 @pytest.fixture(scope="session")
-def backend_env(baked: Callable[[Combination], Path]) -> Callable[[str], Path]:
+def backend_env(baked: Baked) -> Callable[[str], Path]:
     """A function that gives the environment with all that a backend's repositories need."""
     return lambda backend: shared_environment(backend, baked)
 
 
 @pytest.fixture(scope="session")
+def installed(backend_env: Callable[[str], Path]) -> Callable[[Combination], list[str]]:
+    """A function that gives the words for ``make`` to use the backend's shared environment."""
+    return lambda answers: installed_in(backend_env(answers["backend"]))
+
+
+@pytest.fixture(scope="session")
 def starter(
-    bake: Bake, backend_env: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+    bake: Bake, installed: Callable[[Combination], list[str]], shared_folder: Path
 ) -> Callable[[Combination], Path]:
     """A function that gives the ``models`` folder of a combination's starter, by ``make model``.
 
     Made once for all processes of a run; it does not depend on the web framework.
     """
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
 
     def of(combination: Combination) -> Path:
         name = "-".join(combination[question] for question in ("backend", "task", "serving"))
-        models = shared / "starters" / name
-        with locked(f"starter-{name}"):
+        models = shared_folder / "starters" / name
+        with locked_file(shared_folder / f"starter-{name}.lock"):
             if not models.is_dir():
-                repo, venv = bake(**combination), backend_env(combination["backend"])
-                make = ["make", "model", f"VENV={venv}", "-o", f"{venv}/.installed"]
-                result = subprocess.run(
-                    make, cwd=repo, env=clean_environ(), capture_output=True, text=True, check=False
-                )
-                assert result.returncode == 0, result.stdout + result.stderr[-4000:]
+                repo = bake(**combination)
+                make(repo, "model", *installed(combination))
                 models.parent.mkdir(exist_ok=True)
                 shutil.copytree(repo / "models", models)
         return models
@@ -129,14 +119,30 @@ def starter(
     return of
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no process has it left when the others are done."""
+    items.sort(key=heaviest_first)
+
+
+def pytest_sessionfinish() -> None:
+    """Remove the images of the run, in the process that started the others."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        remove_images_of_run()
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say plainly what was not tested."""
+    """Say plainly what was not tested, and where the time went."""
     skipped = terminalreporter.getreports("skipped")
     if skipped:
         terminalreporter.section("not tested")
     for report in skipped:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         terminalreporter.line(f"{report.nodeid}: {reason.removeprefix('Skipped: ')}")
+    every = itertools.chain.from_iterable(terminalreporter.stats.values())
+    shares = seconds_of_files(each for each in every if isinstance(each, pytest.TestReport))
+    terminalreporter.section("seconds by file")
+    for name, seconds in shares.items():
+        terminalreporter.line(f"{seconds:8.1f}  {name}")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -27,7 +27,7 @@ Combination: TypeAlias = dict[str, str]
 AXES = {
     name: answers
     for name, answers in CHOICES.items()
-    if f"cookiecutter.{name}" in CONTEXT["__answers"]
+    if f"cookiecutter.{name}" in CONTEXT["__features"]
 }
 COMBINATIONS: list[Combination] = [
     dict(zip(AXES, answers, strict=True)) for answers in product(*AXES.values())
@@ -36,12 +36,13 @@ LOCK_QUESTIONS = ("framework", "backend", "task", "serving")
 """The questions whose answers bring requirements."""
 
 
-def answer_of(combination: Combination, question: str) -> str:
-    """The answer to *question* in *combination*, which may follow from the others."""
-    if question in combination:
-        return combination[question]
-    derived = StrictEnvironment().from_string(CONTEXT[f"__{question}"])
-    return str(derived.render(cookiecutter=combination))
+def features(combination: Combination) -> set[str]:
+    """The answers of *combination*, and what they share with others."""
+    answers = {**combination, "_shares": CONTEXT["_shares"]}
+    return set(_FEATURES.render(cookiecutter=answers).split())
+
+
+_FEATURES = StrictEnvironment().from_string(CONTEXT["__features"])
 
 
 def name_of(combination: Combination) -> str:

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,9 @@ import samples
 
 ROOT = Path(__file__).parents[1]
 HEADERS = {"Content-Type": samples.RAW_MEDIA_TYPE}
+SERVICE = ("-m", "service")
+FAKE_SERVICE = (str(ROOT / "tests" / "fake_service.py"),)
+"""What Python runs: the service, or the service with the model that is no model."""
 
 
 @dataclass
@@ -53,28 +56,34 @@ Start = Callable[..., Process]
 
 
 @contextlib.contextmanager
-def starting(model_dir: Path, folder: Path, environment: Mapping[str, str]) -> Iterator[Start]:
+def starting(
+    model_dir: Path,
+    folder: Path,
+    service: Sequence[str] = SERVICE,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Start]:
     """A function that starts a service with other settings than the defaults.
 
     Args:
         model_dir: the model's.
         folder: where the services run; it has no ``.env``.
-        environment: what they are told besides.
+        service: what Python runs.
+        environment: more variables.
     """
     started: list[Process] = []
 
     def start(**settings: str) -> Process:
         port = free_port()
         process = subprocess.Popen(
-            [sys.executable, "-m", "service"],
+            [sys.executable, *service],
             cwd=folder,
             env={
                 **os.environ,
-                "PYTHONPATH": str(ROOT / "src"),
+                "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")]),
                 "MODEL_DIR": str(model_dir),
                 "PORT": str(port),
                 "LOG_LEVEL": "warning",
-                **environment,
+                **(environment or {}),
                 **settings,
             },
             text=True,

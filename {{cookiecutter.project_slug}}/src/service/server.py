@@ -19,6 +19,9 @@ from service.errors import OwnerError
 from service.settings import Settings
 from service.web.drain import DRAIN_SIGNAL
 
+APPLICATION = "service.web.wsgi:application"
+"""What the serving process loads."""
+
 
 def check_address(host: str, port: int) -> None:
     """See whether a service can listen at *host* and *port*.
@@ -56,7 +59,7 @@ class Server(MPServer):
         signal.signal(DRAIN_SIGNAL, signal.SIG_IGN)
         os.register_at_fork(after_in_child=_end_when_told)
         super().__init__(
-            "service.web.wsgi:application",
+            APPLICATION,
             factory=True,
             interface=Interfaces.WSGI,
             address=settings.host,

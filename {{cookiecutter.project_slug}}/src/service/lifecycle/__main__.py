@@ -164,7 +164,7 @@ def _parser() -> argparse.ArgumentParser:
         "--threshold",
         type=float,
         metavar="X",
-        help="least value to pass (default: THRESHOLD in service/lifecycle/dataset.py)",
+        help="least value to pass (default: THRESHOLD in model/data.py)",
     )
 
     export = commands.add_parser(

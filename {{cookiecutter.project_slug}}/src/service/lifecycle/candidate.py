@@ -20,7 +20,7 @@ from service.errors import OwnerError
 from service.lifecycle.engine import WEIGHTS
 from service.lifecycle.source import Source
 from service.manifest import sha256
-from service.task import Parameters
+from service.owner import Parameters
 
 FACTS = "candidate.json"
 EVALUATION = "evaluation"

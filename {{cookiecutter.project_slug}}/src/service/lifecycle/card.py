@@ -2,7 +2,7 @@
 
 from service.about import PROJECT
 from service.lifecycle.candidate import Evaluation, Facts
-from service.lifecycle.examples import Dataset
+from service.training import Dataset
 
 
 def render(facts: Facts, evaluation: Evaluation, examples: Dataset, details: str) -> str:

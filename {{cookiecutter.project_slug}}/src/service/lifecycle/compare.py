@@ -13,12 +13,13 @@ import numpy as np
 
 from service import runtime
 from service.errors import OwnerError
-from service.lifecycle import dataset, evaluation
-from service.lifecycle.examples import UNKNOWN, Dataset, Examples
+from service.lifecycle import evaluation
 from service.lifecycle.source import Source
 from service.manifest import Arrays, Manifest, check_files, read
+from service.owner import data
 from service.runtime import Predict
 from service.threads import available_cpus
+from service.training import UNKNOWN, Dataset, Examples
 
 TOLERANCE = 0.02
 """By how much the deciding metric may be lower: as much as trainings of the same data differ, when
@@ -105,7 +106,7 @@ def compare(
     """
     new = read(candidate)
     old = None if production is None else read(production)
-    examples = dataset.load(source, candidate)
+    examples = data.load(source, candidate)
     is_judged = set(examples.labels) == set(new.labels)
     metrics = _judge(candidate, new, examples) if is_judged else {}
     outcome: Outcome = "not comparable"
@@ -163,7 +164,7 @@ def _difference(new: Manifest, old: Manifest) -> str:
 
 def _judge_production(folder: Path, manifest: Manifest, source: Source) -> dict[str, float]:
     try:
-        return _judge(folder, manifest, dataset.load(source, folder))
+        return _judge(folder, manifest, data.load(source, folder))
     except OwnerError as error:
         raise OwnerError(
             f"The model in production could not be judged. {error} Where it can be read no longer, "

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from service import network
 from service.errors import OwnerError
-from service.lifecycle import candidate, card, dataset, engine, evaluation
+from service.lifecycle import candidate, card, engine, evaluation
 from service.lifecycle.staging import staged
 from service.manifest import write_golden
+from service.owner import data, network
 
 GOLDEN_EXAMPLES = 32
 
@@ -25,7 +25,7 @@ def evaluate(folder: Path, *, threshold: float | None = None) -> candidate.Evalu
         OwnerError: there is no candidate, or its data is no longer what it was.
     """
     facts = candidate.read(folder)
-    examples = dataset.load(facts.source)
+    examples = data.load(facts.source)
     if examples.sha256() != facts.data_sha256:
         raise OwnerError(
             "The data has changed since the training, so that what was held out may have been "

@@ -4,13 +4,13 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from service import network
 from service.errors import OwnerError
 from service.lifecycle import candidate, engine
 from service.lifecycle.exporters import EXPORTERS
 from service.lifecycle.staging import staged
 from service.lifecycle.verify import Check, verify
 from service.manifest import Artefact, Manifest, digests, write
+from service.owner import network
 
 TOLERANCE = 1e-4
 """For float32 logits: engines that add up in another order differ by about 1e-6."""

@@ -21,13 +21,13 @@ from typing import IO, NamedTuple
 from pydantic import ValidationError
 
 from service import manifest as manifests
-from service import task
 from service.errors import OwnerError
 from service.lifecycle.export import next_version
 from service.lifecycle.staging import staged
 from service.lifecycle.unpack import MOST_BYTES, unpack
 from service.lifecycle.verify import Check, verify
 from service.manifest import MANIFEST, Manifest
+from service.owner import NAME
 
 TIMEOUT_SECONDS = 60
 """In which a server must send something."""
@@ -168,9 +168,9 @@ def _version_in(folder: Path, origin: str) -> Path:
 
 
 def _refuse_another_task(facts: Manifest, origin: str) -> None:
-    if facts.task != task.NAME:
+    if facts.task != NAME:
         raise OwnerError(
-            f"The model at {_public(origin)} is for {facts.task}; this service does {task.NAME}."
+            f"The model at {_public(origin)} is for {facts.task}; this service does {NAME}."
         )
     try:
         task.Parameters.model_validate(facts.parameters)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from service import network, task
-from service.lifecycle import batches, candidate, dataset, engine, recipes
+from service.lifecycle import batches, candidate, engine
 from service.lifecycle.source import Source
 from service.lifecycle.staging import staged
+from service.owner import NAME, data, network
 from service.runtime import limit_threads
 
 
@@ -30,13 +30,13 @@ def train(
     """
     candidate.refuse_foreign(folder)
     source = source or Source()
-    recipe = recipes.choose(source)
+    recipe = data.recipe(source)
     if epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=epochs)
     engine.make_deterministic(seed)
     if recipe.threads:
         limit_threads(recipe.threads)
-    examples = dataset.load(source)
+    examples = data.load(source)
     started = time.monotonic()
     model = source.network(examples.parameters, len(examples.labels))
     steps = batches.count(examples.train, recipe)
@@ -53,7 +53,7 @@ def train(
         for loss in bar:
             bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
     facts = candidate.Facts(
-        task=task.NAME,
+        task=NAME,
         labels=examples.labels,
         parameters=examples.parameters,
         source=source,

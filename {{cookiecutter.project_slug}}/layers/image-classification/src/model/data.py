@@ -1,0 +1,164 @@
+"""Your labels, your images: the labelled examples that the model is trained on and judged by.
+
+With ``--data DIR``, DIR has one folder per label, with that label's images in it::
+
+    flowers/daisy/1.jpg  flowers/daisy/2.jpg  flowers/rose/1.jpg  ...
+
+Without, the starter's: handwritten digits that scikit-learn brings along. Either way an image
+becomes an input by ``model.preprocess.to_array``, as in the service. Knows nothing of networks.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+from model.preprocess import Parameters, read_image, to_array
+from service import manifest as manifests
+from service.errors import BadValue, OwnerError
+from service.lifecycle.source import Source
+from service.task_settings import TaskSettings
+from service.training import Dataset, Examples, Recipe
+
+PARAMETERS = Parameters(height=64, width=64, channels=3, mean=0.5, scale=0.5)
+"""What your images become; the model knows them in this size only."""
+
+DIGIT_PARAMETERS = Parameters(height=8, width=8, channels=1, mean=0.5, scale=0.5)
+
+THRESHOLD = 0.95
+"""A candidate whose accuracy is lower is not exported."""
+
+HELD_OUT_SHARE = 0.25
+SPLIT_SEED = 0
+"""Fixed, whatever the training's seed, so that candidates are judged by the same examples."""
+
+FEWEST_IMAGES = 8
+"""A label with fewer images is refused: too few to learn from and to be judged by."""
+
+FROM_SCRATCH = Recipe(epochs=20, batch_size=32, peak_learning_rate=4e-3, warm_up_share=0.25)
+
+
+def load(source: Source, version: Path | None = None) -> Dataset:
+    """The examples in the source's folder, or the starter's.
+
+    Args:
+        source: what a training starts from.
+        version: the folder of a model version, to have the examples as that model reads them;
+            ``None`` to have them as a new one would.
+
+    Raises:
+        OwnerError: the folder is not laid out as it should be, or an image cannot be read.
+    """
+    parameters = DIGIT_PARAMETERS if source.data is None else PARAMETERS
+    if version is not None:
+        parameters = Parameters.model_validate(manifests.read(version).parameters)
+    return _digits(parameters) if source.data is None else _folder(source.data, parameters)
+
+
+def digit_images() -> tuple[list[Image.Image], list[int]]:
+    """The starter's images, 8 by 8 in shades of grey, ink bright, and the digits they show."""
+    bunch = load_digits()
+    shades = np.rint(bunch.images * (255 / 16)).astype(np.uint8)  # 0 to 16 in the source
+    return [Image.fromarray(image) for image in shades], bunch.target.tolist()
+
+
+def _digits(parameters: Parameters) -> Dataset:
+    images, targets = digit_images()
+    arrays = [to_array(image, parameters) for image in images]
+    train, held_out = _split(arrays, targets)
+    return Dataset(
+        labels=[str(digit) for digit in range(10)],
+        parameters=parameters,
+        train=train,
+        held_out=held_out,
+        description=(
+            f"{len(images):,} handwritten digits: scikit-learn's copy of the test half of the "
+            "UCI *Optical Recognition of Handwritten Digits* data set (E. Alpaydin and C. Kaynak, "
+            "1998), 8 by 8 pixels in 17 shades of grey. Split at random, stratified by digit; the "
+            "source does not say who wrote which digit, so the same writers may stand in both "
+            "halves."
+        ),
+        limits=[
+            "New writers: the figures above may be better than what their digits will get.",
+            "Dark ink on light paper, unless inverted first: the model knows bright ink on black.",
+            "Photographs, several digits in one image, or a digit that does not fill the image.",
+            "Images that show no digit: the model names one all the same, some with a high score.",
+        ],
+        threshold=THRESHOLD,
+    )
+
+
+def _folder(data: Path, parameters: Parameters) -> Dataset:
+    paths = _paths_by_label(data)
+    arrays = [_array(path, parameters) for listed in paths.values() for path in listed]
+    targets = [index for index, listed in enumerate(paths.values()) for _ in listed]
+    train, held_out = _split(arrays, targets)
+    counts = ", ".join(f"{label} {len(listed)}" for label, listed in paths.items())
+    return Dataset(
+        labels=list(paths),
+        parameters=parameters,
+        train=train,
+        held_out=held_out,
+        description=(
+            f'{len(arrays):,} images from the folder "{data.resolve().name}": {counts}. Split at '
+            "random, stratified by label. Images that belong together (one person, one scene, one "
+            "machine) may stand in both halves."
+        ),
+        limits=[
+            "Images of another kind than these: other cameras, light, places or times.",
+            "Images that show none of the labels: the model names one all the same.",
+            f"Details that vanish in {parameters.width} by {parameters.height} pixels.",
+        ],
+        threshold=THRESHOLD,
+    )
+
+
+def _paths_by_label(data: Path) -> dict[str, list[Path]]:
+    if not data.is_dir():
+        raise OwnerError(f'--data is "{data}", which is not a folder.')
+    labels = [path for path in sorted(data.iterdir()) if path.is_dir() and path.name[0] != "."]
+    if len(labels) < 2:  # noqa: PLR2004 - one label is no choice
+        raise OwnerError(
+            f'--data is "{data}", which has {len(labels)} folders with images; at least 2 are '
+            f"needed, one per label, named as the label."
+        )
+    paths = {
+        label.name: [path for path in sorted(label.iterdir()) if path.name[0] != "."]
+        for label in labels
+    }
+    for name, listed in paths.items():
+        if len(listed) < FEWEST_IMAGES:
+            raise OwnerError(
+                f'"{data / name}" has {len(listed)} images; at least {FEWEST_IMAGES} per label '
+                f"are needed. Add some, or remove the folder."
+            )
+    return paths
+
+
+def _array(path: Path, parameters: Parameters) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    if not path.is_file():
+        raise OwnerError(f'"{path}" is not a file. A label\'s folder holds images only.')
+    try:
+        image = read_image(path.read_bytes(), max_pixels=TaskSettings().max_pixels)
+    except BadValue as error:
+        raise OwnerError(f'"{path}": {error}. Replace or remove it.') from None
+    return to_array(image, parameters)
+
+
+def _split(
+    arrays: list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]], targets: list[int]
+) -> tuple[Examples, Examples]:
+    indices = np.arange(len(arrays))
+    halves = train_test_split(
+        indices, test_size=HELD_OUT_SHARE, stratify=targets, random_state=SPLIT_SEED
+    )
+    inputs, answers = np.stack(arrays), np.asarray(targets, dtype=np.int64)
+    train, held_out = (Examples({"image": inputs[half]}, answers[half]) for half in halves)
+    return train, held_out
+
+
+def recipe(_source: Source) -> Recipe:
+    """How the network is trained on what *source* starts from."""
+    return FROM_SCRATCH

@@ -1,0 +1,42 @@
+"""Your model, as the service uses it: the one place where ``service`` imports ``model``."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from model.preprocess import NAME, Parameters, Prepared, Task
+from model.schemas import (
+    INPUT_FIELD,
+    RAW_MEDIA_TYPES,
+    Prediction,
+    PredictManyRequest,
+    PredictRequest,
+)
+
+if TYPE_CHECKING:
+    from model import data, network
+    from model.network import Network
+
+
+def __getattr__(name: str) -> Any:
+    """``data``, ``network`` and ``Network``, imported when first used: serving needs none."""
+    if name == "Network":
+        return import_module("model.network").Network
+    if name in {"data", "network"}:
+        return import_module(f"model.{name}")
+    raise AttributeError(name)
+
+
+__all__ = [
+    "INPUT_FIELD",
+    "NAME",
+    "RAW_MEDIA_TYPES",
+    "Network",
+    "Parameters",
+    "PredictManyRequest",
+    "PredictRequest",
+    "Prediction",
+    "Prepared",
+    "Task",
+    "data",
+    "network",
+]

@@ -1,0 +1,169 @@
+"""How well a generator foresees texts: figures, and golden steps. Knows nothing of texts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from service.lifecycle import engine
+from service.manifest import Arrays, Manifest
+from service.owner import Network, Parameters, network
+from service.runtime import Predict
+from service.training import UNKNOWN, Dataset, Examples
+
+METRIC = "exact_match"
+"""The one that decides."""
+
+BATCH_SIZE = 32
+ROWS = 8
+"""Side by side where a model is judged step by step, each with its keys and values."""
+GOLDEN_PROMPT = 8
+"""Tokens that a golden row has read before its step, where its text has so many."""
+GOLDEN_STEP = 3
+"""Tokens that it reads in the step."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the held-out examples say of a generator.
+
+    Args:
+        losses: ``(examples, T)`` negative log-likelihoods in nats; 0 where nothing was foreseen.
+        hits: ``(examples, T)``: whether the most likely token was the right one.
+        known: ``(examples, T)``: whether a token was to be foreseen.
+        steps: golden inputs and outputs of single steps.
+    """
+
+    losses: npt.NDArray[np.float32]
+    hits: npt.NDArray[np.bool_]
+    known: npt.NDArray[np.bool_]
+    steps: tuple[Arrays, Arrays]
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """How often the model, always taking the most likely token, says exactly what it should.
+
+        And how often a single token is right, and the perplexity: e to the mean loss of a token.
+        """
+        count = self.known.sum()
+        return {
+            "exact_match": float((self.hits | ~self.known).all(axis=1).mean()),
+            "token_accuracy": float((self.hits & self.known).sum() / count),
+            "perplexity": float(np.exp(self.losses.sum() / count)),
+        }
+
+    @property
+    def details(self) -> str:
+        """What the figures mean, in Markdown."""
+        return (
+            f"Of {len(self.known)} held-out texts {int(self.known.sum())} tokens were to be "
+            "foreseen, each from what stands before it.\n\n"
+            "Exact match: share of the texts in which the most likely token is right each time.\n"
+            "Token accuracy: share of the tokens. Perplexity: 1 is certainty."
+        )
+
+    def golden(self, count: int) -> tuple[Arrays, Arrays]:
+        """Inputs and outputs of one step that every artefact must reproduce, *count* at most."""
+        inputs, outputs = self.steps
+        return (
+            {name: array[:count] for name, array in inputs.items()},
+            {name: array[:count] for name, array in outputs.items()},
+        )
+
+    def draw(self, folder: Path) -> None:
+        """No pictures."""
+
+
+def judge(model: Network, examples: Dataset) -> Report:
+    """Let *model* foresee the held-out examples, and run golden steps."""
+    held_out = examples.held_out
+    losses, hits = [], []
+    for start in range(0, len(held_out), BATCH_SIZE):
+        part = slice(start, start + BATCH_SIZE)
+        inputs = {name: array[part] for name, array in held_out.inputs.items()}
+        loss, hit = network.judge(model, inputs, held_out.targets[part])
+        losses.append(loss)
+        hits.append(hit)
+    return Report(
+        losses=np.concatenate(losses),
+        hits=np.concatenate(hits),
+        known=held_out.targets != UNKNOWN,
+        steps=golden_steps(model, examples),
+    )
+
+
+def judge_version(predict: Predict, manifest: Manifest, examples: Examples) -> Report:
+    """Let an exported model foresee *examples*, token by token, as it does when it writes.
+
+    Args:
+        predict: runs one step.
+        manifest: its version's.
+        examples: as it reads them.
+    """
+    parameters = Parameters.model_validate(manifest.parameters)
+    tokens = examples.inputs["tokens"]
+    parts = [
+        _foresee(
+            predict,
+            parameters,
+            tokens[start : start + ROWS],
+            examples.targets[start : start + ROWS],
+        )
+        for start in range(0, len(examples), ROWS)
+    ]
+    losses, hits = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return Report(losses, hits, known=examples.targets != UNKNOWN, steps=({}, {}))
+
+
+def _foresee(
+    predict: Predict,
+    parameters: Parameters,
+    tokens: npt.NDArray[np.int64],
+    targets: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """Losses and hits of rows side by side; the tokens before the first target are one step."""
+    rows, length = tokens.shape
+    known = targets != UNKNOWN
+    losses, hits = np.zeros(targets.shape, np.float32), np.zeros(targets.shape, np.bool_)
+    past = np.repeat(parameters.empty_past(rows), length, axis=3)
+    read, end = 0, int(known.any(axis=0).argmax()) + 1
+    while read < length and known[:, read:].any():
+        found = predict(
+            {
+                "tokens": tokens[:, read:end],
+                "lengths": np.full(rows, read, np.int64),
+                "past": past,
+            }
+        )
+        past[:, :, :, read:end] = found["present"]
+        last, logits = end - 1, found["logits"]
+        right = np.where(known[:, last], targets[:, last], 0)
+        highest = logits.max(axis=1)
+        total = highest + np.log(np.exp(logits - highest[:, None]).sum(axis=1))
+        losses[:, last] = np.where(known[:, last], total - logits[np.arange(rows), right], 0)
+        hits[:, last] = logits.argmax(axis=1) == targets[:, last]
+        read, end = end, end + 1
+    return losses, hits
+
+
+def golden_steps(model: Network, examples: Dataset, rows: int = 6) -> tuple[Arrays, Arrays]:
+    """Inputs and outputs of one step of rows that have read more and less before."""
+    signature = examples.parameters.signature()
+    tokens = examples.held_out.inputs["tokens"][:rows]
+    read = min(GOLDEN_PROMPT, tokens.shape[1] - GOLDEN_STEP)
+    past = examples.parameters.empty_past(len(tokens))
+    beginnings = {
+        "tokens": tokens[:, :read],
+        "lengths": np.zeros(len(tokens), np.int64),
+        "past": past,
+    }
+    present = engine.predict(model, signature, beginnings)["present"]
+    lengths = np.arange(read, read - len(tokens), -1).clip(0)
+    lengths[3:] = 0  # whole prompts, for whoever has but texts to compare
+    inputs = {
+        "tokens": tokens[:, read : read + GOLDEN_STEP],
+        "lengths": lengths,
+        "past": present,
+    }
+    return inputs, engine.predict(model, signature, inputs)

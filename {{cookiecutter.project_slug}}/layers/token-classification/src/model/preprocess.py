@@ -1,0 +1,135 @@
+"""Token classification: text -> tokens, tags of tokens -> entities in the text.
+
+A word has the tag of its first token; tokens behind it have no say ("first" in the literature).
+``tags.py`` says how words become entities. Knows nothing of HTTP or of machine-learning frameworks.
+"""
+
+import unicodedata
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from tokenizers import Encoding
+
+from model.schemas import Entity, Prediction
+from service import manifest as manifests
+from service.encoding import TOKENIZER, Encoder, EncoderParameters, Prepared, read_tokenizer
+from service.errors import ModelFailed
+from service.manifest import Arrays, Manifest, Signature, Tensor
+from service.numerics import softmax
+from service.tags import spans
+from service.task_settings import TaskSettings
+from service.text import Value, read_text
+
+__all__ = ["NAME", "Parameters", "Prepared", "Task", "words_of"]
+
+NAME = "token-classification"
+
+
+class Parameters(EncoderParameters):
+    """What a text must become; lies in the manifest as ``parameters``."""
+
+    def signature(self, label_count: int) -> Signature:
+        """The signature of a model that reads such texts."""
+        logits = Tensor(name="logits", dtype="float32", shape=(None, None, label_count))
+        return Signature(inputs=self.inputs, outputs=[logits])
+
+
+class Task:
+    """Reads texts and finds the entities in them.
+
+    Args:
+        folder: the version's; the tokenizer lies there.
+        manifest: the model's; its labels are tags of words.
+        settings: limits of a request.
+
+    Raises:
+        OwnerError: the tokenizer is missing, or changed since the export.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, settings: TaskSettings) -> None:
+        manifests.check_files(folder, manifest, below=TOKENIZER)
+        parameters = Parameters.model_validate(manifest.parameters)
+        self._encoder = Encoder(read_tokenizer(folder), parameters.max_length, settings.long_text)
+        self._tags = manifest.labels
+        self._settings = settings
+
+    def preprocess(self, value: Value) -> Prepared:
+        """Make one input of the model from a text.
+
+        Raises:
+            BadValue: *value* is no text, is empty or too long.
+        """
+        text = read_text(value, max_characters=self._settings.max_text_characters)
+        return self._encoder.encode(text)
+
+    def check(self, arrays: Arrays) -> None:
+        """See whether *arrays* can be what :meth:`preprocess` gives.
+
+        Raises:
+            BadValue: they cannot.
+        """
+        self._encoder.check(arrays)
+
+    def postprocess(self, prepared: Prepared, outputs: Arrays) -> Prediction:
+        """Find the entities of one text.
+
+        Args:
+            prepared: the text, and its tokens.
+            outputs: ``{"logits": (L, tags) float32}``, L at least the number of tokens.
+
+        Raises:
+            ModelFailed: the outputs do not fit tokens and tags, or are not finite.
+        """
+        logits = outputs["logits"]
+        words = words_of(prepared.encoding)
+        if logits.shape[1:] != (len(self._tags),) or len(logits) < len(prepared.encoding):
+            raise ModelFailed("The model's output is not a score of every tag for every token.")
+        probabilities = softmax(logits[[word.first_token for word in words]])  # (words, tags)
+        if not np.isfinite(probabilities).all():
+            raise ModelFailed("The model's output is not finite.")
+        entities = []
+        for label, first, last, score in spans(probabilities, self._tags):
+            start, end = place(prepared.text, words[first].start, words[last].end)
+            text = prepared.text[start:end]
+            entities.append(Entity(text=text, label=label, start=start, end=end, score=score))
+        return Prediction(prediction=entities, truncated=prepared.truncated)
+
+
+class Word(NamedTuple):
+    """A word as the tokenizer sees it.
+
+    ``start`` is its first character, ``end`` the one behind its last.
+    """
+
+    first_token: int
+    start: int
+    end: int
+
+
+def words_of(encoding: Encoding) -> list[Word]:
+    """The words of a text, in order."""
+    words: list[Word] = []
+    former = None
+    places = zip(encoding.word_ids, encoding.offsets, strict=True)
+    for token, (word, (start, end)) in enumerate(places):
+        if word is None:
+            continue
+        if word == former:
+            words[-1] = words[-1]._replace(end=end)
+        else:
+            words.append(Word(token, start, end))
+        former = word
+    return words
+
+
+def place(text: str, start: int, end: int) -> tuple[int, int]:
+    """Where an entity stands whose tokens stand from *start* to *end*.
+
+    Some tokenizers count the space before a word as its part, and some drop combining marks.
+    """
+    while text[start].isspace():
+        start += 1
+    while end < len(text) and unicodedata.category(text[end]).startswith("M"):
+        end += 1
+    return start, end
