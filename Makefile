@@ -31,13 +31,13 @@ test-fast: $(INSTALLED) ## run the tests that need no machine-learning framework
 	$(PYTEST) tests/render
 
 lint: $(INSTALLED) ## format, lint and types of the template's own Python
-	$(BIN)/ruff format --check --no-cache $(SOURCES)
-	$(BIN)/ruff check --no-cache $(SOURCES)
-	$(BIN)/mypy
+	$(BIN)/python -m ruff format --check --no-cache $(SOURCES)
+	$(BIN)/python -m ruff check --no-cache $(SOURCES)
+	$(BIN)/python -m mypy
 
 format: $(INSTALLED) ## format it, and mend what the linter can
-	$(BIN)/ruff format --no-cache $(SOURCES)
-	$(BIN)/ruff check --no-cache --fix $(SOURCES)
+	$(BIN)/python -m ruff format --no-cache $(SOURCES)
+	$(BIN)/python -m ruff check --no-cache --fix $(SOURCES)
 
 trees: $(INSTALLED) ## write the golden list of files
 	WRITE_TREES=1 $(BIN)/python -m pytest --quiet tests/render/test_render.py -k golden
@@ -48,9 +48,17 @@ lock: $(INSTALLED) ## write the locks of all backends; the newest versions with 
 bench: $(INSTALLED) ## measure repositories, or those with ANSWERS: start-up, requests or tokens per second
 	$(BIN)/python scripts/bench.py $(ANSWERS)
 
+# What the environment says when its Python is gone or replaced; then it is made again.
+ifneq ($(if $(wildcard $(INSTALLED)),$(shell $(BIN)/python -c 'import pip' 2>&1)),)
+.PHONY: $(INSTALLED)
+endif
+
 $(INSTALLED): requirements-dev.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo 'PYTHON is "$(PYTHON)", which is older than 3.11 or missing. Name one: make $(MAKECMDGOALS) PYTHON=python3.12' >&2; exit 1; }
-	$(PYTHON) -m venv "$(VENV)"
-	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
+	@$(PYTHON) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| { echo 'error: PYTHON is "$(PYTHON)", which is no Python 3.11 or newer with its venv module.' \
+		'Install one (Debian and Ubuntu: python3-venv as well), or name one: make $(MAKECMDGOALS) PYTHON=python3.12' >&2; exit 1; }
+	@$(BIN)/python -c 'import pip' 2>/dev/null || $(PYTHON) -m venv --clear "$(VENV)"
+	@$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt \
+		|| { echo 'error: the tools of requirements-dev.txt could not be installed; pip says why above.' \
+		'Where pip finds packages: $(BIN)/python -m pip config list' >&2; exit 1; }
 	@touch $@

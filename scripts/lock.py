@@ -20,10 +20,6 @@ sys.path.append(str(ROOT / "tests"))
 
 from matrix import AXES, COMBINATIONS, SKELETON, Combination, name_of, without_ci  # noqa: E402
 
-# Where packages are found on this machine is nobody else's business.
-OWN_TO_THE_MACHINE = {"PIP_FIND_LINKS", "UV_FIND_LINKS"}
-BIN = Path(sys.executable).parent
-
 
 def lock_of(backend: str) -> Path:
     """The lock that the layer of *backend* lays."""
@@ -76,11 +72,10 @@ def toml(value: Any) -> str:
 
 def make_lock(repo: Path, upgrade: str = "") -> None:
     """Run ``make lock`` in *repo*."""
-    environ = {
-        name: value for name, value in clean_environ().items() if name not in OWN_TO_THE_MACHINE
-    }
-    make = ["make", "--silent", "lock", f"UV={BIN / 'uv'}", f"UPGRADE={upgrade}"]
-    subprocess.run(make, cwd=repo, env=environ, check=True)
+    make = ["make", "--silent", "lock", f"VENV={sys.prefix}", f"UPGRADE={upgrade}"]
+    subprocess.run(make, cwd=repo, env=clean_environ(), check=True)
+
+
 
 
 def lock(backend: str, scratch: Path, upgrade: str) -> None:
@@ -96,6 +91,8 @@ def lock(backend: str, scratch: Path, upgrade: str) -> None:
         shutil.copy(lock_of(backend), repo / "requirements.lock")
     make_lock(repo, upgrade)
     shutil.copy(repo / "requirements.lock", lock_of(backend))
+    for other_build in repo.glob("requirements-*.lock"):
+        shutil.copy(other_build, lock_of(backend).parent)
 
 
 if __name__ == "__main__":

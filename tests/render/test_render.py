@@ -25,6 +25,7 @@ GOLDEN = ROOT / "tests" / "render" / "tree.txt"
 RENDERED = {
     *(".env.example", ".python-version"),
     *("Dockerfile", "LICENSE", "Makefile", "README.md", "pyproject.toml"),
+    *("docs/api.md", "docs/errors.md", "docs/operations.md"),
 }
 FROM_COMMAND = [ROWS[0], executed("gitlab-ci"), executed("jenkins")]
 """What cookiecutter's command renders, too."""
@@ -127,6 +128,17 @@ def test_no_three_blank_lines_are_left_by_an_answer_that_was_not_chosen(
 ) -> None:
     for file in contents.distinct:
         assert file.name not in RENDERED or "\n\n\n\n" not in file.text, file.path
+
+
+def test_the_table_of_errors_has_every_code(repos: list[Path]) -> None:
+    for repo in repos:
+        sources = [text_of(path) for path in (repo / "src").rglob("*.py")]
+        codes = {code for text in sources for code in re.findall(r'(?m)^    code = "(\w+)"', text)}
+        codes.discard("error")  # the base class's, which is never raised
+        listed = text_of(repo / "docs" / "errors.md").split("## Messages")[0]
+        rows = re.findall(r"(?m)^\| [45]\d\d[^|]*\|([^|]*)\|", listed)
+
+        assert {code for row in rows for code in re.findall(r"`(\w+)`", row)} == codes, repo.name
 
 
 def test_there_is_no_empty_folder(repos: list[Path]) -> None:

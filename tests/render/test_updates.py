@@ -129,8 +129,8 @@ def own(repo: Path) -> None:
     readme.write_text(text.replace("\n## API\n", f"{OWN_SECTION}\n## API\n"), encoding="utf-8")
     replace(
         repo / "pyproject.toml",
-        "updates of what stands above merge.\n",
-        'updates of what stands above merge.\n    "tinycss2>=1.5,<2",\n',
+        "updates of the lines above merge.\n",
+        'updates of the lines above merge.\n    "tinycss2>=1.5,<2",\n',
     )
     append(repo / "requirements.lock", "tinycss2==1.5.1\n")
     append(repo / "CHANGELOG.md", "\n### Changed\n\n- Our labels.\n")

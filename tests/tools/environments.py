@@ -37,9 +37,10 @@ def shared_environment(backend: str, baked: Baked) -> Path:
                 shutil.rmtree(old)
             make = ["make", "install", f"VENV={venv}", f"PYTHON={sys.executable}"]
             subprocess.run(make, cwd=repos[0], env=clean_environ(), check=True)
-            uv = [sys.executable, "-m", "uv", "pip", "install", "--python", str(venv)]
+            packages = [f"{venv}/bin/python", "tools/packages.py", str(venv), "run"]
+            uv = [f"{venv}/bin/uv", "pip", "install", "--python", str(venv), "--no-deps"]
             locks = [word for repo in repos for word in ("-r", str(repo / "requirements.lock"))]
-            subprocess.run([*uv, "--no-deps", *locks], check=True)
+            subprocess.run([*packages, *uv, *locks], cwd=repos[0], check=True)
             (venv / ".complete").touch()
     return venv
 

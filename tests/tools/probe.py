@@ -20,7 +20,7 @@ from fakes import fake_model
 from service.metrics import Metrics
 from service.pipeline import Pipeline
 from service.settings import Settings
-from service.task import Task
+from model.preprocess import Task
 from service.web.app import create_app
 from service.web.routes import ROUTES
 

@@ -13,7 +13,7 @@ import numpy as np
 from service.lifecycle import engine, start
 from service.lifecycle.checkpoint import resolve
 
-from service import network, task
+from model import network, task
 
 folder = Path(sys.argv[1])
 checkpoint = resolve(str(folder))

@@ -3,7 +3,7 @@
 from typing import Any
 
 import samples
-from service.task import Task
+from model.preprocess import Task
 
 PATHS = ["/generate/", "/v1", "/v1/nothing", "/v1/models/other"]
 """Beside the routes."""

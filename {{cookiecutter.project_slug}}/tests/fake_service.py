@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 def application() -> "WSGIApplication":
     """The application that the serving process loads."""
     model = fake_model()
-    wsgi.Versions = partial(  # type: ignore[misc,assignment]
+    versions = partial(
         Versions, make=lambda settings, metrics, fail: Pipeline(settings, metrics, fail, model)
     )
+    setattr(wsgi, "Versions", versions)  # noqa: B010  # mypy: it is imported there
     return wsgi.application()
 
 

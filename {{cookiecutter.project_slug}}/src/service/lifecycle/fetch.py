@@ -27,7 +27,7 @@ from service.lifecycle.staging import staged
 from service.lifecycle.unpack import MOST_BYTES, unpack
 from service.lifecycle.verify import Check, verify
 from service.manifest import MANIFEST, Manifest
-from service.owner import NAME
+from service.owner import NAME, Parameters
 
 TIMEOUT_SECONDS = 60
 """In which a server must send something."""
@@ -173,7 +173,7 @@ def _refuse_another_task(facts: Manifest, origin: str) -> None:
             f"The model at {_public(origin)} is for {facts.task}; this service does {NAME}."
         )
     try:
-        task.Parameters.model_validate(facts.parameters)
+        Parameters.model_validate(facts.parameters)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

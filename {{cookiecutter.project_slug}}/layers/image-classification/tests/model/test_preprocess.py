@@ -9,6 +9,7 @@ import samples
 from fake_version import write_fake_version
 from PIL import Image
 
+from model import data
 from model.preprocess import Parameters, Prepared, Task, read_image, to_array
 from service import manifest as manifests
 from service.errors import BadValue, ModelFailed
@@ -28,7 +29,8 @@ def task(tmp_path: Path) -> Task:
 def test_a_white_image_becomes_ones_of_the_models_size(task: Task) -> None:
     arrays = task.preprocess(samples.picture(255, (3, 3))).arrays
 
-    assert arrays["image"].shape == (4, 6, 1)
+    size = data.PARAMETERS
+    assert arrays["image"].shape == (size.height, size.width, size.channels)
     assert arrays["image"].dtype == np.float32
     assert (arrays["image"] == 1).all()
 
