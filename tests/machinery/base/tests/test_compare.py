@@ -16,11 +16,13 @@ from service import manifest as manifests
 from service import runtime
 from service.errors import OwnerError
 from service.lifecycle import compare as comparing
-from service.lifecycle import evaluation, images
+from service.lifecycle import evaluation
 from service.lifecycle.__main__ import main
 from service.lifecycle.compare import compare
+from service.lifecycle.production import FOLDERS
 from service.lifecycle.source import Source
 from service.manifest import Arrays, Artefact, Manifest
+from service.owner import data
 from service.runtime import Predict
 from service.training import UNKNOWN, Dataset, Examples
 
@@ -211,6 +213,7 @@ def test_each_model_reads_the_examples_in_its_own_way(version: Path) -> None:
         assert (mine.held_out.inputs[name] == array).all()
 
 
+IMAGES = ["registry.example/me:1", "registry.example/me:1-2"][: len(FOLDERS)]
 ENGINE = """\
 #!/bin/sh
 case "$1" in
@@ -234,7 +237,7 @@ def test_an_image_that_the_registry_does_not_have_is_no_model_yet(
 ) -> None:
     speaking_engine(tmp_path, monkeypatch, said)
 
-    words = ["--production", "registry.example/me:1", "--reports", str(tmp_path / "reports")]
+    words = ["--production", *IMAGES, "--reports", str(tmp_path / "reports")]
     assert main(["compare", str(version), *words]) == 0
 
     written = json.loads((tmp_path / "reports" / "comparison.json").read_text())
@@ -260,7 +263,7 @@ def test_a_registry_that_does_not_say_whether_there_is_one_fails(
 ) -> None:
     speaking_engine(tmp_path, monkeypatch, said)
 
-    words = ["--production", "registry.example/me:1", "--reports", str(tmp_path / "reports")]
+    words = ["--production", *IMAGES, "--reports", str(tmp_path / "reports")]
     assert main(["compare", str(version), *words]) == 1
 
     error = capsys.readouterr().err
@@ -274,8 +277,8 @@ def test_without_docker_an_image_is_refused_and_a_folder_is_not(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    with pytest.raises(OwnerError, match="Docker, which is not installed"):
-        images.is_there("registry.example/me:1")
+    with pytest.raises(OwnerError, match=r"Docker, .* is not installed"):
+        comparing.is_there("registry.example/me:1")
 
 
 def speaking_engine(folder: Path, monkeypatch: pytest.MonkeyPatch, said: str) -> None:

@@ -11,7 +11,6 @@ from types import FrameType
 from typing import NoReturn
 
 from service.errors import OwnerError
-from service.lifecycle import production
 from service.lifecycle.source import Source
 from service.manifest import choose, find_version
 from service.threads import available_cpus, limit_threads
@@ -100,13 +99,13 @@ def _fetch(options: argparse.Namespace) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from service.lifecycle.compare import TOLERANCE, compare  # noqa: PLC0415
+    from service.lifecycle.compare import TOLERANCE, compare, fetch_production  # noqa: PLC0415
 
     candidate = options.folder or find_version(options.model_dir, None)
     tolerance = TOLERANCE if options.tolerance is None else options.tolerance
     with TemporaryDirectory(prefix="production-") as scratch:
         name = options.model_dir.resolve().name
-        folder = production.find(options, name, Path(scratch))
+        folder = fetch_production(options.production, name, Path(scratch))
         found = compare(candidate, folder, Source.of(options), tolerance=tolerance)
     found.write(options.reports)
     if found.candidate.metrics:
@@ -212,7 +211,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="VERSION_DIR",
         help="the candidate (default: the version in --model-dir that is served)",
     )
-    production.add_arguments(compare)
+    compare.add_argument(
+        "--production",
+        nargs="*",
+        metavar="IMAGE",
+        default=[],
+        help="what is in production: the image, and where the model has one of its own that image; "
+        "or a model's folder (default: nothing yet)",
+    )
     Source.add_arguments(compare)
     compare.add_argument(
         "--tolerance",

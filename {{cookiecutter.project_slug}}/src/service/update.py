@@ -23,7 +23,7 @@ class UpdateError(Exception):
 
 def main() -> None:
     """Run the command line; the exit status is 1 when something is left to do."""
-    parser = argparse.ArgumentParser(prog="python -m service.upkeep.update", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m service.update", description=__doc__)
     parser.add_argument("--release", metavar="TAG", help="of the template; its newest by default")
     arguments = parser.parse_args()
     try:
