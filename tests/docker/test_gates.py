@@ -19,7 +19,7 @@ from containers import started, tagged
 from matrix import ROWS, Combination, name_of, one_per
 from runners import cosign
 from service import free_port
-from shell import docker, make, refused, remove_images, run
+from shell import docker, images_named, make, refused, remove_images, run
 
 BUILD = {
     "BUILDER_ID": "https://ci.example/me/digits/pipeline",
@@ -80,9 +80,7 @@ def built(
 
     yield build
     for repo in done:
-        names = docker("images", "--format={{.Repository}}:{{.Tag}}").split()
-        own = repo.image.rpartition(":")[0]
-        remove_images(*(name for name in names if name.startswith(own)))
+        remove_images(*images_named(repo.image.rpartition(":")[0]))
 
 
 @pytest.fixture(scope="module")
