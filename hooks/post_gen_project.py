@@ -1,12 +1,16 @@
-"""Lay the chosen layers over the new repository, and reduce the lock to what it requires.
+"""Lay the chosen layers over the new repository, and leave in files what was chosen.
 
 ``layers/<feature>/`` holds what a feature brings, ``layers/<feature>+<feature>/`` what features
 bring together. The features are the answers, and what ``_shares`` in ``cookiecutter.json`` adds.
-Knows none of them by name.
+A table that all repositories have, but with other rows, is one Python file with the rows of all,
+those of some features between ``# only: <feature>[+<feature>] [| ...]`` and ``# end``. Knows no
+feature by name.
 """
 
 import json
+import os
 import re
+import shlex
 import shutil
 import sys
 import tomllib
@@ -16,6 +20,21 @@ ANSWERS = json.loads(r"""
 {{ cookiecutter | tojson }}
 """)
 FEATURES = set(ANSWERS["__features"].split())
+
+REGION = re.compile(r"^ *# only: (.+)\n((?:.*\n)*?) *# end\n", re.MULTILINE)
+
+
+def choose_regions(path: Path) -> None:
+    """Leave in *path* the regions of what was chosen, without their marks."""
+    text = path.read_text(encoding="utf-8")
+    chosen = REGION.sub(lambda region: region[2] if is_chosen(region[1]) else "", text)
+    if chosen != text:
+        path.write_text(chosen, encoding="utf-8", newline="\n")
+
+
+def is_chosen(features: str) -> bool:
+    """Whether all of *features* were chosen: ``a+b``, or one of ``a+b | c``."""
+    return any(FEATURES.issuperset(each.strip().split("+")) for each in features.split("|"))
 
 
 def reduce_lock(lock: Path, pyproject: Path) -> None:
@@ -49,9 +68,7 @@ def reduce_lock(lock: Path, pyproject: Path) -> None:
 
 
 laid: dict[Path, Path] = {}
-for layer in sorted(
-    each for each in Path("layers").iterdir() if FEATURES.issuperset(each.name.split("+"))
-):
+for layer in sorted(each for each in Path("layers").iterdir() if is_chosen(each.name)):
     for source in sorted(path for path in layer.rglob("*") if path.is_file()):
         target = source.relative_to(layer)
         if target.exists():
@@ -61,4 +78,37 @@ for layer in sorted(
         shutil.move(source, target)
         laid[target] = layer
 shutil.rmtree("layers")
+for python in Path().rglob("*.py"):
+    choose_regions(python)
 reduce_lock(Path("requirements.lock"), Path("pyproject.toml"))
+
+
+def next_steps(folder: Path) -> str:
+    """What was made, where, and what to type next."""
+    chosen = [answer for answer in ANSWERS.values() if isinstance(answer, str)]
+    start = [line for answer in chosen for line in ANSWERS["_start"].get(answer, [])]
+    first_start = [
+        ANSWERS["_first_start"][answer] for answer in chosen if answer in ANSWERS["_first_start"]
+    ]
+    is_here = str(folder.parent) == os.environ.get("PWD")  # where cookiecutter was called
+    commands = [f"cd {shlex.quote(folder.name if is_here else str(folder))}", *start]
+    publish = [
+        "git init -b main",
+        'git add -A && git commit -m "First version"',
+        "git remote add origin ADDRESS",
+        "git push -u origin main",
+    ]
+    return "\n".join(
+        [
+            f'\nMade "{ANSWERS["project_name"]}" in {folder}. Try it:\n',
+            *(f"    {line}" for line in commands),
+            "",
+            *first_start,
+            "It ends with the address to open. Then publish it to an empty repository:\n",
+            *(f"    {line}" for line in publish),
+        ]
+    )
+
+
+if "_output_dir" in ANSWERS:  # cookiecutter; cruft renders in temporary folders, too
+    print(next_steps(Path.cwd()))

@@ -57,22 +57,50 @@ def test_layers_that_apply_together_share_no_file(combination: Combination) -> N
     assert shared == {}
 
 
-def test_every_python_file_is_its_one_source_to_the_byte(
+def without_unchosen_regions(text: str, chosen: set[str]) -> str:
+    """*text* without the marks of regions, and without the regions that are not *chosen*."""
+    kept, keeps = [], True
+    for line in text.splitlines(keepends=True):
+        if line.strip().startswith("# only: "):
+            alternatives = line.strip().removeprefix("# only: ").split(" | ")
+            keeps = any(chosen.issuperset(each.split("+")) for each in alternatives)
+        elif line.strip() == "# end":
+            keeps = True
+        elif keeps:
+            kept.append(line)
+    return "".join(kept)
+
+
+def test_every_python_file_is_its_one_source_without_unchosen_regions(
     repo: Path, combination: Combination
 ) -> None:
-    claims = sources(combination)
+    claims, chosen = sources(combination), features(combination)
     for path in repo.rglob("*.py"):
         (source,) = claims[path.relative_to(repo)]
-        assert path.read_bytes() == (SKELETON / source).read_bytes(), source
+        text = (SKELETON / source).read_text(encoding="utf-8")
+        assert path.read_text(encoding="utf-8") == without_unchosen_regions(text, chosen), source
 
 
-def test_every_file_of_a_layer_but_the_lock_is_laid_as_it_is(
+def test_every_other_file_of_a_layer_but_the_lock_is_laid_as_it_is(
     repo: Path, combination: Combination
 ) -> None:
     for path, (source,) in sources(combination).items():
         if source.parts[0] == "layers" and path.name != "requirements.lock":
-            assert (repo / path).read_bytes() == (SKELETON / source).read_bytes(), source
+            if path.suffix != ".py":
+                assert (repo / path).read_bytes() == (SKELETON / source).read_bytes(), source
             assert (repo / path).stat().st_mode == (SKELETON / source).stat().st_mode, source
+
+
+def test_regions_name_known_features_and_are_closed() -> None:
+    known = set().union(*map(features, COMBINATIONS))
+    for path in SOURCES:
+        if path.suffix == ".py":
+            lines = (SKELETON / path).read_text(encoding="utf-8").splitlines()
+            marks = [line.strip() for line in lines if re.match(r" *# (only: |end$)", line)]
+            assert marks[1::2] == ["# end"] * (len(marks) // 2), path
+            for mark in marks[::2]:
+                named = re.split(r" \| |\+", mark.removeprefix("# only: "))
+                assert known.issuperset(named), (path, mark)
 
 
 def test_python_in_the_skeleton_holds_no_jinja() -> None:

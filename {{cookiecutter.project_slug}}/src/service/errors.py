@@ -28,7 +28,7 @@ class CallerError(Exception):
     Args:
         detail: what is wrong, the value found, and what is accepted.
         fields: the fields that are wrong, where the fault lies in some.
-        retry_after_seconds: when it makes sense to ask again, where it does.
+        retry_after_seconds: when a retry makes sense, if it does.
     """
 
     code = "error"
@@ -70,7 +70,7 @@ class BodyTooLarge(CallerError):
 
 
 class UnsupportedMediaType(CallerError):
-    """The Content-Type or Content-Encoding is none that the route reads."""
+    """The route does not read this Content-Type or Content-Encoding."""
 
     code = "unsupported_media_type"
 
@@ -127,7 +127,7 @@ class ModelFailed(CallerError):
 
 
 class Unexpected(CallerError):
-    """A fault of ours that no caller can mend; the log has it."""
+    """A bug in the service; the log has it."""
 
     code = "unexpected"
 

@@ -22,7 +22,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """All figures of one application."""
+    """All metrics of one application."""
 
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # doubles the lines, and none reads them
@@ -44,7 +44,7 @@ class Metrics:
             registry=self.registry,
         )
         self.in_flight = Gauge(
-            "service_requests_in_flight", "Requests under way.", registry=self.registry
+            "service_requests_in_flight", "Requests in flight.", registry=self.registry
         )
         self.ready = Gauge("service_ready", "1 when /readyz says yes.", registry=self.registry)
         self.model_info = Gauge(
@@ -56,5 +56,5 @@ class Metrics:
         self.model = ModelMetrics(self.registry)
 
     def render(self) -> bytes:
-        """The figures in Prometheus' text format."""
+        """The metrics in Prometheus' text format."""
         return generate_latest(self.registry)

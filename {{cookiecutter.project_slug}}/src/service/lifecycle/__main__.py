@@ -54,10 +54,10 @@ def _evaluate(options: argparse.Namespace) -> None:
     from service.lifecycle.evaluate import evaluate  # noqa: PLC0415
 
     found = evaluate(options.candidate, threshold=options.threshold)
-    figures = ", ".join(f"{name} {value:.4f}" for name, value in found.metrics.items())
-    figures = figures or "no right answers are known, so nothing was measured"
+    metrics = ", ".join(f"{name} {value:.4f}" for name, value in found.metrics.items())
+    metrics = metrics or "the held-out examples have no labels, so nothing was measured"
     _say(
-        f"{found.held_out_examples} held-out examples: {figures}. "
+        f"{found.held_out_examples} held-out examples: {metrics}. "
         f'Model card and pictures are in "{options.candidate / EVALUATION}".'
     )
     if shortfall := found.shortfall():
@@ -93,8 +93,8 @@ def _fetch(options: argparse.Namespace) -> None:
         _say(f"Where it comes from it is version {found.theirs}; here that is another model.")
     if (answers := int(find_version(options.model_dir, None).name)) != number:
         _say(
-            f"Services answer with version {answers}; "
-            f'"make use VERSION={number}" lets this one answer.'
+            f"Services answer with version {answers}. "
+            f'Run "make use VERSION={number}" to serve this one.'
         )
 
 
@@ -236,7 +236,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     use = commands.add_parser(
-        "use", parents=[model_dir], help="let a version answer, in services that run too"
+        "use", parents=[model_dir], help="switch services to a version, without a restart"
     )
     use.set_defaults(run=_use)
     use.add_argument("version", type=_at_least_one, metavar="VERSION", help="one that is there")

@@ -6,7 +6,7 @@ from service.buckets import SECONDS
 
 
 class QueueMetrics:
-    """Figures of inputs that wait, and of those that the model never sees.
+    """Metrics of inputs that wait, and of those that the model never sees.
 
     Args:
         registry: the application's.

@@ -9,7 +9,7 @@ _OUTCOMES = ["ok", *sorted(kind.__name__ for kind in ServerError.__subclasses__(
 
 
 class UpstreamMetrics:
-    """Figures of calls, retries and the circuit.
+    """Metrics of calls, retries and the circuit.
 
     Args:
         registry: the application's.

@@ -8,7 +8,7 @@ from service.task_metrics import TaskMetrics
 
 
 class ModelMetrics(TaskMetrics, QueueMetrics):
-    """Figures of the model's runs.
+    """Metrics of the model's runs.
 
     Args:
         registry: the application's.

@@ -7,7 +7,7 @@ from service.upstream_metrics import UpstreamMetrics
 
 
 class ModelMetrics(TaskMetrics, UpstreamMetrics):
-    """Figures of preprocessing, and of the model server's calls.
+    """Metrics of preprocessing, and of the model server's calls.
 
     Args:
         registry: the application's.

@@ -6,7 +6,7 @@ from service.buckets import SECONDS
 
 
 class TaskMetrics:
-    """Figures of preprocessing.
+    """Metrics of preprocessing.
 
     Args:
         registry: the application's.

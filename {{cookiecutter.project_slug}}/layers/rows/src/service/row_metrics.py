@@ -7,7 +7,7 @@ from service.text_metrics import TextMetrics
 
 
 class RowMetrics(TextMetrics):
-    """Figures of the steps in which sequences get their tokens.
+    """Metrics of the steps in which sequences get their tokens.
 
     Args:
         registry: the application's.

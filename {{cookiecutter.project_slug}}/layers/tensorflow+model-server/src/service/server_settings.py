@@ -11,4 +11,4 @@ class ServerSettings(CircuitSettings):
     model_server_url: str = Field(
         default="grpc://127.0.0.1:8500", pattern=r"^(grpc|https?)://[^/]+/?$"
     )
-    """The scheme says which of its two interfaces is asked."""
+    """The scheme selects one of its two interfaces."""

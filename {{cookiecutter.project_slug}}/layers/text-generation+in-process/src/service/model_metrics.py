@@ -7,7 +7,7 @@ from service.row_metrics import RowMetrics
 
 
 class ModelMetrics(RowMetrics, QueueMetrics):
-    """Figures of the model's steps and tokens.
+    """Metrics of the model's steps and tokens.
 
     Args:
         registry: the application's.

@@ -7,7 +7,7 @@ from service.upstream_metrics import UpstreamMetrics
 
 
 class ModelMetrics(TextMetrics, UpstreamMetrics):
-    """Figures of tokens, and of the model server's calls.
+    """Metrics of tokens, and of the model server's calls.
 
     Args:
         registry: the application's.
@@ -18,6 +18,6 @@ class ModelMetrics(TextMetrics, UpstreamMetrics):
         UpstreamMetrics.__init__(self, registry)
         self.running = Gauge(
             "service_running_sequences",
-            "Sequences that the model server is asked for.",
+            "Sequences in flight at the model server.",
             registry=registry,
         )

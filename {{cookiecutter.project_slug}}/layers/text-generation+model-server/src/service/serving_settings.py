@@ -6,7 +6,7 @@ from service.server_settings import ServerSettings
 
 
 class ServingSettings(ServerSettings):
-    """How the model server is asked."""
+    """How the model server is called."""
 
     max_running_sequences: int = Field(default=64, ge=1)
-    """Most sequences that it is asked for at a time; more are refused."""
+    """Most sequences in flight; more are refused."""

@@ -1,4 +1,4 @@
-"""Settings that this task brings."""
+"""The task's settings."""
 
 from pydantic import Field
 

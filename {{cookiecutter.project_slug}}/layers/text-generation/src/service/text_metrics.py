@@ -6,7 +6,7 @@ from service.buckets import SECONDS
 
 
 class TextMetrics:
-    """Figures of tokens and of how texts end.
+    """Metrics of tokens and of how texts end.
 
     Args:
         registry: the application's.

@@ -1,4 +1,4 @@
-"""Settings that this task brings."""
+"""The task's settings."""
 
 from service.encoder_settings import MAX_BATCH_SIZE, EncoderSettings
 

@@ -15,4 +15,4 @@ MODEL_PROBLEMS = {
     "503": "Not ready, or too many wait.",
     "504": "No answer in time.",
 }
-"""What a status means on the routes that ask the model."""
+"""What a status means on the routes that call the model."""

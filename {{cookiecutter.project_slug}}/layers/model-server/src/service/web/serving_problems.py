@@ -18,4 +18,4 @@ MODEL_PROBLEMS = {
     "503": "Not ready, too many wait, or the model server is not reached.",
     "504": "No answer in time.",
 }
-"""What a status means on the routes that ask the model."""
+"""What a status means on the routes that call the model."""
