@@ -59,10 +59,18 @@ FORMER_NAMES = """\
 # For a cluster of before 2021, which knows two APIs by their former names.
 case " $* " in
 *" --kustomize build/deploy "*)
+    words=()
+    for word; do
+        case $word in
+        --kustomize) words+=(--filename=-) ;;
+        build/deploy) ;;
+        *) words+=("$word") ;;
+        esac
+    done
     {kubectl} kustomize build/deploy |
         sed -E 's#(apiVersion: )policy/v1$#\\1policy/v1beta1#
                 s#(apiVersion: )autoscaling/v2$#\\1autoscaling/v2beta2#' |
-        exec {kubectl} "${{@/#--kustomize/--filename=-}}" ;;
+        exec {kubectl} "${{words[@]}}" ;;
 *) exec {kubectl} "$@" ;;
 esac
 """
