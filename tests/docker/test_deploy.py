@@ -16,6 +16,7 @@ from typing import Self
 import pytest
 import yaml
 
+from bakes import Bake
 from containers import first_example, media_type
 from matrix import Combination
 from service import free_port
