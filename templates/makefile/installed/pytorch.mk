@@ -1,0 +1,2 @@
+$(INSTALLED): requirements.lock requirements-cuda.lock | $(UV)
+	$(PACKAGES) install "$(TORCH_INDEX)"
