@@ -66,7 +66,7 @@ class ContinuousBatcher(Executor[Decoder, Answer]):
         return len(self._queue) / self._max_running * seconds
 
     def _run(self, prepared: Decoder) -> None:
-        self._rows = rows = Rows(prepared, self._metrics.model)
+        self._rows = rows = Rows(prepared, self._metrics)
         while self._wait_for_work(rows):
             self._round(rows)
 
