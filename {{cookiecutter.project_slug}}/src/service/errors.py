@@ -26,7 +26,7 @@ class CallerError(Exception):
     Args:
         detail: what is wrong, the value found, and what is accepted.
         fields: the fields that are wrong, where the fault lies in some.
-        retry_after_seconds: when it makes sense to call again, where it does.
+        retry_after_seconds: when a retry makes sense, if it does.
     """
 
     code = "error"
@@ -73,7 +73,7 @@ class BodyTooLarge(CallerError):
 
 
 class UnsupportedMediaType(CallerError):
-    """The Content-Type or Content-Encoding is none that the route reads."""
+    """The route does not read this Content-Type or Content-Encoding."""
 
     code = "unsupported_media_type"
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
@@ -153,7 +153,7 @@ class ModelServerFailed(CallerError):
 
 # end
 class Unexpected(CallerError):
-    """A fault of ours that no caller can fix; the log has it."""
+    """A bug in the service; the log has it."""
 
     code = "unexpected"
 

@@ -49,7 +49,7 @@ class Metrics:
         self.request_seconds = seconds(
             "service_request_seconds", "Time from a request's arrival to its answer.", "route"
         )
-        self.in_flight = gauge("service_requests_in_flight", "Requests under way.")
+        self.in_flight = gauge("service_requests_in_flight", "Requests in flight.")
         self.ready = gauge("service_ready", "1 when /readyz says yes.")
         self.model_info = gauge(
             "service_model_info",

@@ -1,6 +1,6 @@
 """The environment, read once.
 
-Every setting stands in ``.env.example`` and in the README's table; a test holds them together.
+Every setting is in ``.env.example`` and in the README's table, as a test checks.
 """
 
 from pathlib import Path
@@ -76,9 +76,10 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(default=5, ge=0)
     """Time from SIGTERM to the closing of the socket, in which /readyz says no."""
     shutdown_seconds: int = Field(default=SHUTDOWN_SECONDS, ge=1)
-    """Time that requests under way then have to finish; longer than a request may take."""
+    """Time for requests in flight to finish then; longer than a request may take."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["json", "console"] = "json"
+    log_format: Literal["json", "console"] | None = None
+    """When ``None``, ``console`` on a terminal and ``json`` elsewhere."""
     # only: image-classification
     max_pixels: int = Field(default=MAX_PIXELS, ge=1)
     """Largest image, in pixels."""

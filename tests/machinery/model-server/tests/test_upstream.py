@@ -21,7 +21,7 @@ from service.upstream import Upstream
 
 
 class Way:
-    """An upstream, its figures, and a server that does what it is told."""
+    """An upstream, its metrics, and a server that does what it is told."""
 
     def __init__(self, *does: Any, failures: int = 5, patience_seconds: float = 1) -> None:
         metrics = Metrics()

@@ -27,7 +27,7 @@ from service.sequences import Answers, Prompt
 from service.threads import available_cpus
 
 _A_DAY = 24 * 3600.0
-"""Seconds after which nobody waits for a text; TorchServe has shorter limits of its own."""
+"""Seconds after which callers give up; TorchServe has shorter limits of its own."""
 NOTHING_YET = b"\n"
 
 

@@ -111,7 +111,7 @@ TIMEOUT = Parameter(
 
 
 def problems(model: type[Problem] = Problem) -> dict[str, Response]:
-    """How a route that asks the model can fail, told as *model*."""
+    """How a route that calls the model can fail, told as *model*."""
     return {
         "400": problem("The body is not what its Content-Type says.", model=model),
         "413": problem("The body is too large.", model=model),

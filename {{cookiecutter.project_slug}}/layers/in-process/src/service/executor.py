@@ -109,7 +109,7 @@ class Executor(ABC, Generic[Prepared, Waiting]):
         self._ready = True
         try:
             self._run(prepared)
-        except Exception:  # noqa: BLE001  # a fault of ours; /livez says no from now on
+        except Exception:  # noqa: BLE001  # a bug; /livez fails from now on
             log.exception("executor_ended")
         finally:
             self._closed = True

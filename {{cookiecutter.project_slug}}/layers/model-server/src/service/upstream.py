@@ -1,4 +1,4 @@
-"""Asks the model server as a good client does: one deadline, retries in a budget, a breaker.
+"""Calls the model server as a good client does: one deadline, retries in a budget, a breaker.
 
 Knows nothing of protocols: what is called raises ``ServerError``.
 """
@@ -41,7 +41,7 @@ class Upstream:
         self.breaker = CircuitBreaker(failures)
 
     def check(self) -> None:
-        """Make sure that the server may be asked.
+        """Make sure that the server may be called.
 
         Raises:
             ModelServerUnavailable: the circuit is open.
@@ -58,7 +58,7 @@ class Upstream:
         Args:
             ask: one try; told how many seconds it has, and raises ``ServerError``. It must change
                 nothing, so that it may be repeated.
-            deadline: ``time.monotonic()`` after which nobody waits.
+            deadline: ``time.monotonic()`` when the caller gives up.
 
         Raises:
             ModelServerUnavailable, ModelServerFailed, QueueFull, DeadlineExceeded, ModelFailed:
@@ -126,7 +126,7 @@ class Upstream:
             self.breaker.failed()
 
     def _may_retry(self, error: ServerError, number: int, deadline: float) -> bool:
-        """Whether to ask again, after a pause, which this takes."""
+        """Whether to retry, after a pause, which this takes."""
         pause = _FIRST_PAUSE_SECONDS * 2**number * random.uniform(0.5, 1)  # noqa: S311  # no secret
         if (
             not error.may_ask_again

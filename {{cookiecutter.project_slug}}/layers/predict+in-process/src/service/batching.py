@@ -72,7 +72,7 @@ class MicroBatcher(Executor[Run[In, Out], _Waiting[In, Out]], Generic[In, Out]):
 
         Args:
             values: inputs of one request.
-            deadline: ``time.monotonic()`` after which nobody waits for the answer.
+            deadline: ``time.monotonic()`` when the caller gives up.
 
         Returns:
             A future for each, in order. A cancelled one is not run.
@@ -109,7 +109,7 @@ class MicroBatcher(Executor[Run[In, Out], _Waiting[In, Out]], Generic[In, Out]):
                     return batch
 
     def _take(self) -> list[_Waiting[In, Out]]:
-        """Take inputs of the first one's kind; drop what nobody waits for any more."""
+        """Take inputs of the first one's kind; drop those whose callers gave up."""
         now = time.monotonic()
         batch: list[_Waiting[In, Out]] = []
         left: deque[_Waiting[In, Out]] = deque()

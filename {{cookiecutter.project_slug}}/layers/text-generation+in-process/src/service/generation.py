@@ -51,7 +51,7 @@ class ContinuousBatcher(Executor[Decoder, Answer]):
 
         Args:
             prompts: their tokens are all in the model's vocabulary.
-            deadline: ``time.monotonic()`` after which nobody waits for the answers.
+            deadline: ``time.monotonic()`` when the caller gives up.
 
         Raises:
             NotReady: the executor is not ready, or closed.
@@ -88,7 +88,7 @@ class ContinuousBatcher(Executor[Decoder, Answer]):
         return True
 
     def _drop_waiting(self) -> None:
-        """Take those out of the queue that nobody waits for any more."""
+        """Remove those from the queue whose callers gave up."""
         with self._changed:
             for answer in list(self._queue):
                 if reason := answer.given_up:

@@ -13,7 +13,7 @@ from service.errors import CallerError, DeadlineExceeded
 from service.sampling import Sampling
 
 FinishReason = Literal["stop", "length"]
-"""``stop`` for an end that was to be, ``length`` for one where there was room for no more."""
+"""``stop`` where the text ended, ``length`` where a limit was reached."""
 
 Ending = Literal["stop", "length", "cancelled", "deadline", "failed"]
 """How a sequence came to its end."""
@@ -45,7 +45,7 @@ class Answer:
     Args:
         number: of the prompt in the request.
         prompt: the question.
-        deadline: ``time.monotonic()`` after which nobody waits.
+        deadline: ``time.monotonic()`` when the caller gives up.
         came: where the request finds its tokens.
     """
 
@@ -68,12 +68,12 @@ class Answer:
         self._given_up = "stop"
 
     def cancel(self) -> None:
-        """Free the sequence's place, if it still has one: nobody waits for more."""
+        """Free the sequence's place, if it still has one."""
         self._given_up = self._given_up or "cancelled"
 
     @property
     def given_up(self) -> Ending | None:
-        """Why nobody waits for more; ``None`` while somebody does."""
+        """Why the caller gave up; ``None`` while it waits."""
         if self._given_up is None and self._deadline <= time.monotonic():
             return "deadline"
         return self._given_up
@@ -88,7 +88,7 @@ class Answers:
 
     Args:
         prompts: the questions.
-        deadline: ``time.monotonic()`` after which nobody waits.
+        deadline: ``time.monotonic()`` when the caller gives up.
     """
 
     def __init__(self, prompts: Sequence[Prompt], deadline: float) -> None:
@@ -122,6 +122,6 @@ class Answers:
         return number, item
 
     def cancel(self) -> None:
-        """Free the places of all sequences: nobody waits for more."""
+        """Free the places of all sequences."""
         for answer in self.each:
             answer.cancel()

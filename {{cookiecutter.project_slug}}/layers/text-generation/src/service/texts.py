@@ -160,7 +160,7 @@ class TextStream:
         ]
 
     def close(self) -> None:
-        """Say that nobody waits for the texts any more."""
+        """Say that the caller gave up."""
         self._answers.cancel()
 
     def _next_piece(self) -> Piece | None:

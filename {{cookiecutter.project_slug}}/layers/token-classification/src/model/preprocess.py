@@ -124,7 +124,7 @@ def words_of(encoding: Encoding) -> list[Word]:
 
 
 def place(text: str, start: int, end: int) -> tuple[int, int]:
-    """Where an entity stands whose tokens stand from *start* to *end*.
+    """Where an entity is whose tokens are at *start* to *end*.
 
     Some tokenizers count the space before a word as its part, and some drop combining marks.
     """

@@ -106,7 +106,7 @@ def _labelled(where: str, line: bytes) -> Labelled:
     for mark in example.entities:
         if not end <= mark.start < mark.end <= len(example.text):
             raise OwnerError(
-                f"{where}: an entity stands from {mark.start} to {mark.end}. Entities stand inside "
+                f"{where}: an entity is at {mark.start} to {mark.end}. Entities are inside "
                 f"the text of {len(example.text)} characters, in order, and do not overlap."
             )
         end = mark.end

@@ -1,4 +1,4 @@
-"""``make update``: bring what the template has new, by cruft, and say what is left to merge.
+"""``make update``: merge a newer version of the template, by cruft, and say what is left to merge.
 
 Git merges a change into a file of yours where it finds the file as the template had it before.
 After the first update only the clone that was updated has that. So it is made once more here, and
@@ -23,7 +23,7 @@ class UpdateError(Exception):
 
 def main() -> None:
     """Run the command line; the exit status is 1 when something is left to do."""
-    parser = argparse.ArgumentParser(prog="python -m service.upkeep.update", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m service.update", description=__doc__)
     parser.add_argument("--release", metavar="TAG", help="of the template; its newest by default")
     arguments = parser.parse_args()
     try:
@@ -48,7 +48,7 @@ def read_state(path: Path) -> dict[str, Any]:
         state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UpdateError(
-            f'"{path}" is missing, so it is not known what this repository was made from. '
+            f'"{path}" is missing, so the version of the template is unknown. '
             f'"cruft link" writes it; see "Updating" in README.md.'
         ) from None
     return state
@@ -83,7 +83,7 @@ def refuse_unmerged() -> None:
     if conflicts or rejected:
         raise UpdateError(
             f"you and the template changed the same lines: {', '.join(conflicts + rejected)}. "
-            f'Settle what stands between "<<<<<<<" and ">>>>>>>", or make the change that a .rej '
+            f'Merge what is between "<<<<<<<" and ">>>>>>>", or make the change that a .rej '
             f'shows and remove it; then "git add" each.'
         )
 
