@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from service.errors import ModelFailed
 from service.logs import log
-from service.row_metrics import RowMetrics
+from service.metrics import Metrics
 from service.sampling import Sampler
 from service.sequences import Answer, Ending
 
@@ -66,7 +66,7 @@ class Rows:
         metrics: where steps and tokens are counted.
     """
 
-    def __init__(self, decoder: Decoder, metrics: RowMetrics) -> None:
+    def __init__(self, decoder: Decoder, metrics: Metrics) -> None:
         self._decoder = decoder
         self._metrics = metrics
         self._running: list[_Sequence] = []  # in the order of their rows
