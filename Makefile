@@ -8,15 +8,16 @@ JOBS ?= 2
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SOURCES := hooks scripts tests
-PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
+# One test at a time for each process, in their order: the longest come first, so the end is short.
+PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist load --maxschedchunk 1
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all test-fast lint format trees lock bench
+.PHONY: help demo test test-all test-fast environments lint format trees lock bench
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(INSTALLED) ## bake the default project, train its model, serve it, ask it
 	$(BIN)/python scripts/demo.py
@@ -30,12 +31,15 @@ test-all: test ## run them for every combination, not for as few as have every p
 test-fast: $(INSTALLED) ## run the tests that need no machine-learning framework: minutes
 	$(PYTEST) tests/render
 
+environments: $(INSTALLED) ## install what the backends' repositories need, for the tests; kept
+	$(BIN)/python tests/tools/environments.py
+
 lint: $(INSTALLED) ## format, lint and types of the template's own Python
 	$(BIN)/python -m ruff format --check --no-cache $(SOURCES)
 	$(BIN)/python -m ruff check --no-cache $(SOURCES)
 	$(BIN)/python -m mypy
 
-format: $(INSTALLED) ## format it, and mend what the linter can
+format: $(INSTALLED) ## format it, and fix what the linter can
 	$(BIN)/python -m ruff format --no-cache $(SOURCES)
 	$(BIN)/python -m ruff check --no-cache --fix $(SOURCES)
 
@@ -48,8 +52,8 @@ lock: $(INSTALLED) ## write the locks of all backends; the newest versions with 
 bench: $(INSTALLED) ## measure repositories, or those with ANSWERS: start-up, requests or tokens per second
 	$(BIN)/python scripts/bench.py $(ANSWERS)
 
-# What the environment says when its Python is gone or replaced; then it is made again.
-ifneq ($(if $(wildcard $(INSTALLED)),$(shell $(BIN)/python -c 'import pip' 2>&1)),)
+# An environment that has lost its Python, or has another by now, is made again.
+ifneq ($(if $(wildcard $(INSTALLED)),$(shell { $(BIN)/python -c 'import pip'; } 2>/dev/null || echo yes)),)
 .PHONY: $(INSTALLED)
 endif
 

@@ -8,7 +8,9 @@ feature by name.
 """
 
 import json
+import os
 import re
+import shlex
 import shutil
 import sys
 import tomllib
@@ -79,3 +81,34 @@ shutil.rmtree("layers")
 for python in Path().rglob("*.py"):
     choose_regions(python)
 reduce_lock(Path("requirements.lock"), Path("pyproject.toml"))
+
+
+def next_steps(folder: Path) -> str:
+    """What was made, where, and what to type next."""
+    chosen = [answer for answer in ANSWERS.values() if isinstance(answer, str)]
+    start = [line for answer in chosen for line in ANSWERS["_start"].get(answer, [])]
+    first_start = [
+        ANSWERS["_first_start"][answer] for answer in chosen if answer in ANSWERS["_first_start"]
+    ]
+    is_here = str(folder.parent) == os.environ.get("PWD")  # where cookiecutter was called
+    commands = [f"cd {shlex.quote(folder.name if is_here else str(folder))}", *start]
+    publish = [
+        "git init -b main",
+        'git add -A && git commit -m "First version"',
+        "git remote add origin ADDRESS",
+        "git push -u origin main",
+    ]
+    return "\n".join(
+        [
+            f'\nMade "{ANSWERS["project_name"]}" in {folder}. Try it:\n',
+            *(f"    {line}" for line in commands),
+            "",
+            *first_start,
+            "It ends with the address to open. Then publish it to an empty repository:\n",
+            *(f"    {line}" for line in publish),
+        ]
+    )
+
+
+if "_output_dir" in ANSWERS:  # cookiecutter; cruft renders in temporary folders, too
+    print(next_steps(Path.cwd()))

@@ -1,7 +1,7 @@
 """What an answer may be: one rule a question, and a sentence for each way to break it.
 
-Run by cookiecutter, it checks every answer. The other hooks import it as it stands, unrendered.
-Knows nothing of command lines.
+Run by cookiecutter in the new folder, it checks every answer, and that the folder is empty. The
+other hooks import it as it stands, unrendered.
 """
 
 import json
@@ -9,6 +9,7 @@ import keyword
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 RENDERED_ANSWERS = r"""
 {{ cookiecutter | tojson }}
@@ -97,5 +98,15 @@ def first_refusal(answers: dict[str, str]) -> str:
     return next(filter(None, (refusal(*answer) for answer in answers.items())), "")
 
 
+def taken_folder(folder: Path) -> str:
+    """The sentence that refuses *folder*, or nothing when it is empty."""
+    if not any(folder.iterdir()):
+        return ""
+    return (
+        f'"{folder}" is not empty, and cookiecutter would overwrite what is there. Choose another '
+        'project_slug or --output-dir. To bring a newer template into a repository: "make update".'
+    )
+
+
 if __name__ == "__main__":
-    sys.exit(first_refusal(json.loads(RENDERED_ANSWERS)) or 0)
+    sys.exit(first_refusal(json.loads(RENDERED_ANSWERS)) or taken_folder(Path.cwd()) or 0)

@@ -1,8 +1,8 @@
-"""Refuse wrong answers on cookiecutter's command line before it reads them.
+"""Refuse wrong answers on cookiecutter's command line, and prepare the questions.
 
-By itself cookiecutter passes over a question that it does not know, and ends with a traceback for
-a choice that is not offered or a brace in a text. This runs in a copy of the template that
-cookiecutter then uses, so it also tells that copy to check what is typed at the prompts.
+By itself cookiecutter ignores a question that it does not know, and ends with a traceback for a
+choice that is not offered or a brace in a text. This runs in a copy of the template that
+cookiecutter then uses: there it adds the check of what is typed, and git's name and e-mail.
 """
 
 import difflib
@@ -91,8 +91,23 @@ def first_refusal(given: dict[str, str], context: dict[str, Any]) -> str:
     return ""
 
 
-def check_what_is_typed(context: dict[str, Any]) -> None:
-    """Make cookiecutter check all answers before it writes anything."""
+def git_config(name: str) -> str:
+    """The value that git has for *name*; empty where git or the value is missing."""
+    try:
+        result = subprocess.run(
+            ["git", "config", "--get", name], capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return ""
+    return result.stdout.strip()
+
+
+def prepare(context: dict[str, Any]) -> None:
+    """Offer what git knows about the author, and check all answers before a file is written."""
+    for question, name in (("author_name", "user.name"), ("author_email", "user.email")):
+        value = git_config(name)
+        if not refusal(question, value):
+            context[question] = value
     context["_extensions"] = ["hooks.answer_check.AnswerCheck"]
     context["__refusal"] = "{{ cookiecutter | refuse_wrong_answers }}"
     CONTEXT_FILE.write_text(json.dumps(context, ensure_ascii=False), encoding="utf-8")
@@ -102,4 +117,4 @@ if __name__ == "__main__":
     asked = json.loads(CONTEXT_FILE.read_text(encoding="utf-8"))
     if sentence := first_refusal(answers_in(parent_command()), asked):
         sys.exit(sentence)
-    check_what_is_typed(asked)
+    prepare(asked)

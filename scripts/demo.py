@@ -44,8 +44,8 @@ def main() -> None:
     step("2/4  Setting it up and training its model: make model")
     run(
         ["make", "model", f"PYTHON={sys.executable}"],
-        'Where packages could not be had: they come from where pip finds them, as "pip config list" '
-        'says. Correct that, and run "make demo" again.',
+        'If packages were missing: they come from where pip finds them, which "pip config list" '
+        'shows; correct that, and run "make demo" again.',
         repo,
         environ,
     )

@@ -76,8 +76,6 @@ def make_lock(repo: Path, upgrade: str = "") -> None:
     subprocess.run(make, cwd=repo, env=clean_environ(), check=True)
 
 
-
-
 def lock(backend: str, scratch: Path, upgrade: str) -> None:
     """Write the lock of *backend*."""
     rows = [each for each in without_ci(COMBINATIONS) if each["backend"] == backend]
@@ -90,9 +88,8 @@ def lock(backend: str, scratch: Path, upgrade: str) -> None:
     if lock_of(backend).is_file():
         shutil.copy(lock_of(backend), repo / "requirements.lock")
     make_lock(repo, upgrade)
-    shutil.copy(repo / "requirements.lock", lock_of(backend))
-    for other_build in repo.glob("requirements-*.lock"):
-        shutil.copy(other_build, lock_of(backend).parent)
+    for written in repo.glob("requirements*.lock"):
+        shutil.copy(written, lock_of(backend).parent)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,16 +81,17 @@ class Bakes:
         repo = self.folder / name_of(combination)
         with locked_file(self.folder / f"{repo.name}.lock"):
             if not repo.is_dir():
-                self.fresh(self.folder / f"{repo.name}.new", **combination).rename(repo)
+                made = self.folder / f"{repo.name}.new"
+                self.fresh(made, project_slug=DEFAULT_SLUG, **combination).rename(repo)
         return repo
 
-    def all(self) -> list[Path]:
-        """The repositories of all combinations, in their order, rendered side by side."""
-        if not all((self.folder / name_of(each)).is_dir() for each in COMBINATIONS):
+    def all(self, combinations: Sequence[Combination] = COMBINATIONS) -> list[Path]:
+        """The repositories of *combinations*, in their order, rendered side by side."""
+        if not all((self.folder / name_of(each)).is_dir() for each in combinations):
             spawn = multiprocessing.get_context("spawn")
             with ProcessPoolExecutor(os.cpu_count(), mp_context=spawn) as pool:
-                list(pool.map(self.once, COMBINATIONS))
-        return [self.folder / name_of(each) for each in COMBINATIONS]
+                list(pool.map(self.once, combinations))
+        return [self.folder / name_of(each) for each in combinations]
 
     def copy(self, to: Path, **answers: str) -> Path:
         """A repository in the folder *to*, to be changed at will."""

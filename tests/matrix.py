@@ -5,6 +5,7 @@ An answer that is added there is tested from that moment.
 
 import json
 import os
+import re
 from itertools import combinations, product
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -25,10 +26,11 @@ Combination: TypeAlias = dict[str, str]
 """An answer to each question that brings layers."""
 
 AXES = {
-    name: answers
-    for name, answers in CHOICES.items()
-    if f"cookiecutter.{name}" in CONTEXT["__features"]
+    name: CHOICES[name]
+    for name in re.findall(r"cookiecutter\.(\w+)", CONTEXT["__features"])
+    if name in CHOICES
 }
+"""In the order of ``__features``, which file names follow."""
 COMBINATIONS: list[Combination] = [
     dict(zip(AXES, answers, strict=True)) for answers in product(*AXES.values())
 ]

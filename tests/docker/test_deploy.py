@@ -58,10 +58,11 @@ FORMER_NAMES = """\
 #!/bin/bash
 # For a cluster of before 2021, which knows two APIs by their former names.
 case " $* " in
-*" --filename=- "*)
-    sed -E 's#(apiVersion"?: "?)policy/v1\\b([^b]|$)#\\1policy/v1beta1\\2#
-            s#(apiVersion"?: "?)autoscaling/v2\\b([^b]|$)#\\1autoscaling/v2beta2\\2#' |
-        exec {kubectl} "$@" ;;
+*" --kustomize build/deploy "*)
+    {kubectl} kustomize build/deploy |
+        sed -E 's#(apiVersion: )policy/v1$#\\1policy/v1beta1#
+                s#(apiVersion: )autoscaling/v2$#\\1autoscaling/v2beta2#' |
+        exec {kubectl} "${{@/#--kustomize/--filename=-}}" ;;
 *) exec {kubectl} "$@" ;;
 esac
 """
@@ -98,6 +99,11 @@ def images(
     names = docker("images", "--format={{.Repository}}:{{.Tag}}").split()
     own = [each for each in names if each.startswith((f"{name}:", "digit-reader:"))]
     remove_images(*own)
+
+
+def id_of(image: str) -> str:
+    """What an engine calls *image*, whatever its tags are."""
+    return docker("image", "inspect", "--format={{.Id}}", image)
 
 
 @dataclass
@@ -139,32 +145,81 @@ def test_a_docker_host_keeps_what_answers(images: Images) -> None:
     owner = Owner(images.repo, "compose", environ)
 
     def running() -> str:
+        """The id of the image that runs."""
         label = f"label=com.docker.compose.project={project}"
-        return docker("ps", f"--filter={label}", "--format={{.Image}}")
+        containers = docker("ps", "--quiet", f"--filter={label}").split()
+        return docker("inspect", "--format={{.Image}}", *containers) if containers else ""
+
+    first, second = (id_of(image) for image in (images.first, images.second))
 
     try:
         said = owner.fails("deploy", images.broken)
-        assert "nothing ran before, so what was started has been removed" in said
+        assert "Nothing ran before, so it was removed." in said
         assert "this image is broken" in said
         assert running() == ""
-        assert "There is nothing to go back to" in owner.fails("rollback")
+        assert "there is no release to go back to" in owner.fails("rollback")
 
-        assert "Until now: nothing" in owner.succeeds("deploy", images.first)
-        assert running() == images.first
+        owner.succeeds("deploy", images.first)
+        assert running() == first
         owner.succeeds("deploy", images.second)
-        assert running() == images.second
+        owner.succeeds("deploy", images.second)  # as when a pipeline is run again
+        assert running() == second
 
         for bad in (images.broken, images.wrong):
-            said = owner.fails("deploy", bad)
-            assert f"what ran before, {images.second}, runs again" in said
-            assert running() == images.second
+            assert "What ran before runs again." in owner.fails("deploy", bad)
+            assert running() == second
 
         owner.succeeds("rollback")
-        assert running() == images.first
-        assert "There is nothing to go back to" in owner.fails("rollback")
+        assert running() == first
+        owner.succeeds("rollback")
+        assert running() == second
     finally:
         run("docker", "compose", "down", cwd=images.repo, **environ)
-        remove_images(*(f"{project}:{tag}" for tag in ("before", "previous")))
+        remove_images(*(f"{project}-service:{tag}" for tag in ("before", "previous")))
+
+
+@pytest.mark.image
+def test_an_image_of_a_registry_is_deployed_by_its_digest(images: Images, registry: str) -> None:
+    project = f"template-test-{uuid.uuid4().hex[:8]}"
+    environ = {"COMPOSE_PROJECT_NAME": project, "PORT": str(free_port())}
+    owner = Owner(images.repo, "compose", environ)
+    pushed = f"{registry}/me/{project}:1"
+
+    def running() -> str:
+        """The name of the image that runs."""
+        container = docker("ps", "--quiet", f"--filter=name={project}")
+        return docker("inspect", "--format={{.Config.Image}}", container)
+
+    docker("tag", images.first, pushed)
+    docker("push", "--quiet", pushed)
+    (digest,) = [
+        each
+        for each in docker("inspect", '--format={{join .RepoDigests " "}}', pushed).split()
+        if each.startswith(registry)
+    ]
+
+    try:
+        owner.succeeds("deploy", pushed)
+        assert running() == digest
+        docker("tag", images.wrong, pushed)
+        docker("push", "--quiet", pushed)  # the tag moves
+        owner.succeeds("deploy", digest)
+        assert running() == digest
+        assert ":2: not found" in owner.fails("deploy", f"{registry}/me/{project}:2")
+        assert "must end with a tag or a digest" in owner.fails("deploy", f"{registry}/me")
+    finally:
+        run("docker", "compose", "down", cwd=images.repo, **environ)
+        docker("rmi", "--force", pushed, digest)
+
+
+def test_a_target_or_overlay_that_is_none_is_refused(bake: Bake) -> None:
+    repo = bake(**ROW)
+
+    assert 'TARGET is ""; it must be compose, kubernetes' in Owner(repo, "", {}).fails("deploy")
+    assert 'TARGET is "heroku"' in Owner(repo, "heroku", {}).fails("rollback")
+    tpu = {"OVERLAY": "tpu"}
+    assert 'OVERLAY is "tpu"' in Owner(repo, "kubernetes", tpu).fails("deploy", "name:1")
+    assert 'OVERLAY is "tpu"' in Owner(repo, "kserve", tpu).fails("deploy", "name:1")
 
 
 @dataclass
@@ -278,7 +333,7 @@ def test_a_cluster_rolls_out_and_back_under_load_without_losing_a_request(
 
     has_patience(20)
     said = owner.fails("deploy", images.broken)
-    assert "nothing ran before, so what was started has been removed" in said
+    assert "Nothing ran before, so it was removed." in said
     assert "this image is broken" in said
     assert namespace.kubectl("get", "deploy,service,pdb,hpa,netpol", "--output=name") == ""
 
@@ -296,15 +351,19 @@ def test_a_cluster_rolls_out_and_back_under_load_without_losing_a_request(
         assert running() == images.first
         counts.append(callers.answered)
         has_patience(20)
-        said = owner.fails("deploy", images.broken)
-        assert f"what ran before, {images.first}, runs again" in said
+        assert "What ran before runs again." in owner.fails("deploy", images.broken)
         assert running() == images.first
-        time.sleep(8)  # until the pods of the roll-back are gone
+        time.sleep(8)  # until the pods of the rollback are gone
         counts.append(callers.answered)
 
     sys.stdout.write(f"{counts} requests answered\n")
     assert callers.lost == []
     assert counts == sorted(set(counts))
+    has_patience(300)
+    assert "What ran before runs again." in owner.fails("deploy", images.wrong)
+    assert running() == images.first
+    owner.succeeds("rollback")  # past what failed
+    assert running() == images.second
     (repo / "pyproject.toml").write_text(
         (repo / "pyproject.toml").read_text().replace('name = "digit-reader"', 'name = "other"')
     )

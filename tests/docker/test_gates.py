@@ -120,7 +120,7 @@ def test_a_candidate_is_compared_with_what_the_registry_has_in_production(
     elsewhere = f"{registry}/template-test/nothing:1"
 
     assert "There is no model in production yet." in repo.make("compare", f"PRODUCTION={elsewhere}")
-    assert "is not known" in repo.refusal(
+    assert "Could not ask the registry" in repo.refusal(
         "compare", f"PRODUCTION=127.0.0.1:{free_port()}/template-test/nothing:1"
     )
     repo.make("push")

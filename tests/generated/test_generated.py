@@ -13,8 +13,8 @@ import pytest
 from bakes import Bake
 from matrix import EXECUTED, ROWS, Combination, name_of
 from model_server import model_server
-from service import CACHE, clean_environ, running
-from shell import SECONDS, commit, git, make
+from service import clean_environ, running
+from shell import commit, git, make
 
 pytestmark = pytest.mark.generated
 CHECKED = ROWS
@@ -77,23 +77,3 @@ def test_the_starter_model_is_made_and_served_and_answers_every_example(
     assert json.loads(said)["model"] == {"name": "default", "version": 1}
     assert status == 0, (tmp_path / "log").read_text()
     assert changes() == ""
-
-
-def test_make_demo_shows_question_answer_and_where_the_repository_lies(
-    template: Path, tmp_path: Path
-) -> None:
-    venv = Path(sys.prefix)
-    downloads = os.environ.get("UV_CACHE_DIR", str(CACHE.parent / "uv"))
-    environ = clean_environ() | {"XDG_CACHE_HOME": str(tmp_path), "UV_CACHE_DIR": downloads}
-    said = subprocess.check_output(
-        ["make", "demo", f"VENV={venv}", "-o", f"{venv}/.installed"],
-        cwd=template,
-        env=environ,
-        text=True,
-        timeout=SECONDS,
-    )
-
-    assert "curl -F image=@examples/7.png" in said
-    assert '"prediction": "7"' in said
-    (lies_in,) = [line for line in said.splitlines() if line.startswith("The repository lies in ")]
-    assert Path(lies_in.split()[4].rstrip(".")).is_dir()

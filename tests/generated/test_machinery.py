@@ -39,7 +39,9 @@ def chosen_rows() -> list[tuple[Combination, list[str]]]:
     chosen: list[tuple[Combination, list[str]]] = []
     while missing:
         used = [row["framework"] for row, _ in chosen]
-        best = max(rows, key=lambda row: (len(proofs(row) & missing), -used.count(row["framework"])))
+        best = max(
+            rows, key=lambda row: (len(proofs(row) & missing), -used.count(row["framework"]))
+        )
         names = {proof[0] for proof in proofs(best) & missing}
         chosen.append((best, sorted(names)))
         missing -= proofs(best)

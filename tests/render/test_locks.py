@@ -161,9 +161,7 @@ def test_make_lock_in_a_fresh_repository_changes_nothing(
 
 
 @pytest.mark.parametrize("backend", AXES["backend"])
-def test_each_pin_of_a_backend_is_in_some_repository(
-    backend: str, baked: Baked
-) -> None:
+def test_each_pin_of_a_backend_is_in_some_repository(backend: str, baked: Baked) -> None:
     repos = [baked(answers) for answers in LOCKED if answers["backend"] == backend]
     found = {str(pin.requirement) for repo in repos for pin in pins(repo)}
 

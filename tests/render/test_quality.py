@@ -21,7 +21,6 @@ LINTERS: dict[str, tuple[str, list[str]]] = {
     "schema of compose": ("compose*.yaml", [*SCHEMA, "vendor.compose-spec"]),
     "hadolint": ("*Dockerfile", HADOLINT),
     "schema of workflows": (".github/workflows/*", [*SCHEMA, "vendor.github-workflows"]),
-    "schema of dependabot": (".github/dependabot.yml", [*SCHEMA, "vendor.dependabot"]),
     "schema of renovate": ("renovate.json", [*SCHEMA, "vendor.renovate"]),
     "schema of GitLab": (
         ".gitlab-ci.yml",

@@ -141,6 +141,21 @@ def test_the_table_of_errors_has_every_code(repos: list[Path]) -> None:
         assert {code for row in rows for code in re.findall(r"`(\w+)`", row)} == codes, repo.name
 
 
+def test_the_files_that_documents_name_are_there(contents: Contents) -> None:
+    missing = {
+        (file.name, name)
+        for repo, listed in contents.of.items()
+        for file in listed
+        if file.name.endswith(".md")
+        for name in re.findall(
+            r"`((?:src|tests|examples|deploy|docs|model_server)/[^`*]*)`", file.text
+        )
+        if not (repo / name).exists()
+    }
+
+    assert missing == set()
+
+
 def test_there_is_no_empty_folder(repos: list[Path]) -> None:
     assert [folder for repo in repos for folder in empty_folders(repo)] == []
 

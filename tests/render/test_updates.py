@@ -187,6 +187,7 @@ def row(request: pytest.FixtureRequest) -> Combination:
 
 def created(history: History, version: str, answers: Combination, folder: Path) -> Path:
     """A repository that cruft made of *version* in *folder*, committed as it is."""
+    answers = {**answers, "project_slug": "digit-reader"}
     create = ["create", str(history.folder), "--checkout", version, "--output-dir", str(folder)]
     folder.mkdir(exist_ok=True)
     cruft(folder, *create, *UNASKED, "--extra-context", json.dumps(answers))
@@ -198,6 +199,7 @@ def created(history: History, version: str, answers: Combination, folder: Path) 
 
 def linked(history: History, version: str, answers: Combination, folder: Path) -> Path:
     """A repository that plain cookiecutter made, committed as it is, and linked by cruft later."""
+    answers = {**answers, "project_slug": "digit-reader"}
     words = [f"{question}={answer}" for question, answer in answers.items()]
     template = folder / "template"
     git(folder, "clone", "--quiet", str(history.folder), str(template))

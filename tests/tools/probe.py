@@ -17,10 +17,10 @@ import httpx
 import samples
 from fake_version import write_fake_version
 from fakes import fake_model
+from model.preprocess import Task
 from service.metrics import Metrics
 from service.pipeline import Pipeline
 from service.settings import Settings
-from model.preprocess import Task
 from service.web.app import create_app
 from service.web.routes import ROUTES
 
@@ -54,7 +54,7 @@ def answer(client: httpx.Client, request: dict[str, Any]) -> dict[str, Any]:
     if headers.get("content-type", "").startswith("text/event-stream"):
         # The texts of one request come side by side; which is ahead when is a matter of chance.
         body = "\n\n".join(sorted(body.split("\n\n"), key=number_of))
-    if request["url"] == "/metrics":  # whose figures differ with time
+    if request["url"] == "/metrics":  # whose values differ with time
         body = headers["content-length"] = ""
     return {"status": response.status_code, "headers": dict(sorted(headers.items())), "body": body}
 

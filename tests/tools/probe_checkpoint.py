@@ -10,10 +10,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from model import network, task
 from service.lifecycle import engine, start
 from service.lifecycle.checkpoint import resolve
-
-from model import network, task
 
 folder = Path(sys.argv[1])
 checkpoint = resolve(str(folder))

@@ -3,9 +3,9 @@
 from typing import Any
 
 import samples
+from model.preprocess import Task
 from service.protocols.open_inference import HEADER_LENGTH
 from service.schemas import INPUT_FIELD
-from model.preprocess import Task
 from tensors import in_bytes, in_json
 
 INFER = "/v2/models/default/infer"

@@ -72,7 +72,7 @@ def starting(
     """
     started: list[Process] = []
 
-    def start(**settings: str) -> Process:
+    def start(stdout: int = subprocess.PIPE, **settings: str) -> Process:
         port = free_port()
         process = subprocess.Popen(
             [sys.executable, *service],
@@ -87,7 +87,7 @@ def starting(
                 **settings,
             },
             text=True,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )

@@ -107,9 +107,9 @@ def settings(venv: Path) -> dict[str, str]:
 def refuse_wrong_python(project: str) -> None:
     """End with a sentence where packages have no builds; *project* is ``pyproject.toml``."""
     this = f"error: {sys.executable} is Python {platform.python_version()}"
-    (below,) = re.findall(r'^requires-python = ".*<3\.(\d+)"', project, re.MULTILINE)
-    if sys.version_info >= (3, int(below)):
-        newest = f"3.{int(below) - 1}"
+    below = re.search(r'^requires-python = ".*<3\.(\d+)"', project, re.MULTILINE)
+    if below and sys.version_info >= (3, int(below[1])):
+        newest = f"3.{int(below[1]) - 1}"
         sys.exit(
             f"{this}, for which not all packages have builds yet; 3.11 to {newest} are accepted. "
             f"Name another: make install PYTHON=python{newest}"

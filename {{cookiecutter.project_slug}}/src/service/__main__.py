@@ -29,7 +29,7 @@ def serve() -> None:
     from service.server import Server, check_address  # noqa: PLC0415
 
     check_address(settings.host, settings.port)
-    log.info("listening", address=f"http://{settings.host}:{settings.port}")
+    log.info("starting", model_dir=str(settings.model_dir))
     Server(settings).serve()
 
 

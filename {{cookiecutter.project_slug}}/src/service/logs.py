@@ -1,4 +1,4 @@
-"""Structured logs on standard output, one JSON object a line."""
+"""Structured logs on standard output: one JSON object a line, or text for a terminal."""
 
 import logging
 import sys
@@ -9,17 +9,20 @@ import structlog
 log: structlog.stdlib.BoundLogger = structlog.get_logger("service")
 
 
-def configure_logs(level: str, style: str) -> None:
+def configure_logs(level: str, style: str | None) -> None:
     """Set up logging for the process, that of libraries too.
 
     Args:
         level: the least severe level that is written.
-        style: ``json``, or ``console`` for a person's eyes.
+        style: ``json`` or ``console``; when ``None``, ``console`` on a terminal, else ``json``.
     """
+    style = style or ("console" if sys.stdout.isatty() else "json")
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.TimeStamper(fmt="iso", utc=True)
+        if style == "json"
+        else structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
     ]
     if style == "json":
         shared.append(structlog.processors.format_exc_info)

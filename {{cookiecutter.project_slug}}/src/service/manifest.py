@@ -43,7 +43,7 @@ class Tensor(_Strict):
     name: str
     dtype: Literal["float32", "int32", "int64"]
     shape: tuple[int | None, ...]
-    """``None`` stands for an axis of any length; the first is the batch."""
+    """``None`` is an axis of any length; the first is the batch."""
 
 
 class Signature(_Strict):

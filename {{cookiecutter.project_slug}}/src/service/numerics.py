@@ -1,4 +1,4 @@
-"""Numbers that more than one room works with."""
+"""Softmax, for task and evaluation."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
 """The HTTP server: one process that serves, and a parent that starts and stops it.
 
 On SIGTERM the service says "not ready" and goes on answering for DRAIN_SECONDS, so that load
-balancers turn away from it; then the socket closes, and what is under way is finished.
+balancers turn away from it; then the socket closes, and requests in flight are finished.
 """
 
 import contextlib

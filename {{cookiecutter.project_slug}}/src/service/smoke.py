@@ -1,4 +1,4 @@
-"""``python -m service.smoke URL``: ask a running service what it must know, and check its answers.
+"""``python -m service.smoke URL``: send the requests in examples/ and check the answers.
 
 The questions are files in ``examples/``; ``examples/expected.json`` has, for each route and each
 file that is sent there, what the answer must contain. Knows nothing of the service's code and needs
@@ -40,7 +40,7 @@ def main() -> None:
         "--timeout", type=float, default=60.0, metavar="SECONDS", help="wait for it at most so long"
     )
     parser.add_argument(
-        "--examples", type=Path, default=Path("examples"), metavar="FOLDER", help="what to ask"
+        "--examples", type=Path, default=Path("examples"), metavar="FOLDER", help="requests to send"
     )
     arguments = parser.parse_args()
     url = arguments.url.rstrip("/")
@@ -75,7 +75,7 @@ def wait_until_ready(url: str, *, timeout_seconds: float) -> None:
 
 
 def read_examples(folder: Path) -> list[Example]:
-    """What is asked, and what must be answered.
+    """A request, and the expected answer.
 
     Raises:
         SmokeError: there is no ``expected.json``, or it is not as it must be.

@@ -103,7 +103,7 @@ def test_a_fault_of_ours_tells_nothing_of_our_insides(
     assert "secret" not in response.text
 
 
-def test_figures_are_there_for_prometheus(service: Service) -> None:
+def test_metrics_are_there_for_prometheus(service: Service) -> None:
     ask(service)
 
     response = service.client.get("/metrics")
@@ -115,7 +115,7 @@ def test_figures_are_there_for_prometheus(service: Service) -> None:
     assert 'service_model_info{format="fake",name="default"' in response.text
 
 
-def test_unknown_paths_do_not_multiply_the_figures(service: Service) -> None:
+def test_unknown_paths_do_not_multiply_the_metrics(service: Service) -> None:
     for i in range(3):
         service.client.get(f"/nothing-{i}")
 

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import pty
 import signal
 import socket
 import subprocess
@@ -73,6 +74,32 @@ def test_a_caller_that_sends_too_much_hears_so(running: Process) -> None:
 
     assert status == http.client.REQUEST_ENTITY_TOO_LARGE
     assert json.loads(body)["code"] == "body_too_large"
+
+
+def test_the_log_ends_with_the_address_once_the_service_is_ready(start: Start) -> None:
+    running = start(LOG_LEVEL="info")
+    assert running.process.stdout is not None
+    events = []
+    for line in running.process.stdout:
+        events.append(json.loads(line))
+        if events[-1]["event"] == "serving":
+            break
+
+    assert running.ask("GET", "/readyz")[0] == http.client.OK
+    names = [event["event"] for event in events]
+    assert names.index("starting") < names.index("loading_model") < names.index("ready")
+    assert events[-1]["address"] == f"http://127.0.0.1:{running.port}"
+
+
+def test_on_a_terminal_the_log_is_for_people(start: Start) -> None:
+    mine, terminal = pty.openpty()
+    running = start(stdout=terminal, LOG_LEVEL="info")
+    os.close(terminal)
+    with open(mine, encoding="utf-8") as screen:  # noqa: PTH123  # a file descriptor
+        shown = next(line for line in screen if "serving" in line)
+
+        assert f"http://127.0.0.1:{running.port}" in shown
+        assert not shown.startswith("{")
 
 
 def test_sigterm_under_load_loses_no_request(start: Start) -> None:

@@ -10,16 +10,19 @@ import numpy as np
 import pytest
 from trained import make_model
 
+from model import data
 from model.data import load
 from service import manifest as manifests
 from service import runtime
 from service.errors import OwnerError
 from service.lifecycle import compare as comparing
-from service.lifecycle import dataset, evaluation, images
+from service.lifecycle import evaluation
 from service.lifecycle.__main__ import main
 from service.lifecycle.compare import compare
+from service.lifecycle.production import FOLDERS
 from service.lifecycle.source import Source
 from service.manifest import Arrays, Artefact, Manifest
+from service.owner import data
 from service.runtime import Predict
 from service.training import UNKNOWN, Dataset, Examples
 
@@ -40,7 +43,7 @@ def _few_examples(monkeypatch: pytest.MonkeyPatch) -> None:
         few = Examples(inputs, whole.held_out.targets[::5])
         return dataclasses.replace(whole, held_out=few)
 
-    monkeypatch.setattr(dataset, "load", load_few)
+    monkeypatch.setattr(data, "load", load_few)
 
 
 @pytest.fixture
@@ -76,7 +79,7 @@ def worsen(version: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_version_is_as_good_as_its_candidate_was(
     version: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dataset, "load", load)
+    monkeypatch.setattr(data, "load", load)
 
     found = compare(version, None, Source())
 
@@ -201,8 +204,8 @@ def test_a_model_in_production_that_was_changed_is_refused_by_name(
 
 
 def test_each_model_reads_the_examples_in_its_own_way(version: Path) -> None:
-    mine = dataset.load(Source(), version)
-    fresh = dataset.load(Source())
+    mine = data.load(Source(), version)
+    fresh = data.load(Source())
 
     assert mine.parameters == fresh.parameters
     assert len(mine.held_out) == len(fresh.held_out)
@@ -210,6 +213,7 @@ def test_each_model_reads_the_examples_in_its_own_way(version: Path) -> None:
         assert (mine.held_out.inputs[name] == array).all()
 
 
+IMAGES = ["registry.example/me:1", "registry.example/me:1-2"][: len(FOLDERS)]
 ENGINE = """\
 #!/bin/sh
 case "$1" in
@@ -233,7 +237,7 @@ def test_an_image_that_the_registry_does_not_have_is_no_model_yet(
 ) -> None:
     speaking_engine(tmp_path, monkeypatch, said)
 
-    words = ["--production", "registry.example/me:1", "--reports", str(tmp_path / "reports")]
+    words = ["--production", *IMAGES, "--reports", str(tmp_path / "reports")]
     assert main(["compare", str(version), *words]) == 0
 
     written = json.loads((tmp_path / "reports" / "comparison.json").read_text())
@@ -259,7 +263,7 @@ def test_a_registry_that_does_not_say_whether_there_is_one_fails(
 ) -> None:
     speaking_engine(tmp_path, monkeypatch, said)
 
-    words = ["--production", "registry.example/me:1", "--reports", str(tmp_path / "reports")]
+    words = ["--production", *IMAGES, "--reports", str(tmp_path / "reports")]
     assert main(["compare", str(version), *words]) == 1
 
     error = capsys.readouterr().err
@@ -273,8 +277,8 @@ def test_without_docker_an_image_is_refused_and_a_folder_is_not(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    with pytest.raises(OwnerError, match="Docker, which is not installed"):
-        images.is_there("registry.example/me:1")
+    with pytest.raises(OwnerError, match=r"Docker, .* is not installed"):
+        comparing.is_there("registry.example/me:1")
 
 
 def speaking_engine(folder: Path, monkeypatch: pytest.MonkeyPatch, said: str) -> None:

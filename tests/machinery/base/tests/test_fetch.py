@@ -138,7 +138,7 @@ def test_another_model_with_the_same_number_gets_the_next_one(
 
     said = capsys.readouterr().out
     assert "Where it comes from it is version 1; here that is another model." in said
-    assert '"make use VERSION=2" lets this one answer' in said
+    assert 'Run "make use VERSION=2" to serve this one.' in said
     assert manifests.digests(model_dir / "1") == before
     assert manifests.read(model_dir / "2").version == 2
 

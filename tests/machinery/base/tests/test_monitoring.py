@@ -37,7 +37,7 @@ def asked(text: str) -> set[str]:
 
 
 def computed() -> set[str]:
-    """The figures that the adapter computes from the service's."""
+    """The metrics that the adapter computes from the service's."""
     return set(DERIVED.findall((MONITORING / "prometheus-adapter.yaml").read_text()))
 
 

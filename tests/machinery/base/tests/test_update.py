@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.upkeep.update import UpdateError, read_state, refuse_unmerged
+from service.update import UpdateError, read_state, refuse_unmerged
 
 
 def test_a_repository_of_unknown_origin_is_told_how_to_name_it(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_failures_open_the_circuit_before_the_next_probe(make_service: MakeServi
     wait_for(lambda: is_ready(service))
 
 
-def test_figures_tell_of_calls_and_readiness(service: Service) -> None:
+def test_metrics_tell_of_calls_and_readiness(service: Service) -> None:
     before = sample(service, "service_model_server_calls_total", outcome="ok")
     ask(service)
 

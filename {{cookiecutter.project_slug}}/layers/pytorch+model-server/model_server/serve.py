@@ -38,7 +38,7 @@ class Options:
     inference: str
     """Address of the inference interface."""
     metrics: str
-    """Address of the figures for Prometheus."""
+    """Address of the metrics for Prometheus."""
     management_port: int
     grpc_port: int
     """Of an interface that nobody uses and that cannot be switched off; the next one too."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry
 from pydantic import BaseModel, Field
 
 from service import manifest as manifests
@@ -20,15 +19,15 @@ from service import runtime
 from service.cache import KeyValueCache
 from service.errors import CallerError
 from service.logs import configure_logs
+from service.metrics import Metrics
 from service.owner import Parameters
-from service.row_metrics import RowMetrics
 from service.rows import Rows
 from service.sampling import Sampling
 from service.texts import Answers, Prompt
 from service.threads import available_cpus
 
 _A_DAY = 24 * 3600.0
-"""Seconds after which nobody waits for a text; TorchServe has shorter limits of its own."""
+"""Seconds after which callers give up; TorchServe has shorter limits of its own."""
 NOTHING_YET = b"\n"
 
 
@@ -91,7 +90,7 @@ class Handler:
         context = min(context_tokens, Parameters.model_validate(facts.parameters).context_length)
         graph = runtime.load_graph(folder, facts, artefact, available_cpus())
         self._decoder = _Decoder(graph, facts.signature, rows, context)
-        self._rows = Rows(self._decoder, RowMetrics(CollectorRegistry()))
+        self._rows = Rows(self._decoder, Metrics())
         self._most = rows
         self._prefill_tokens = prefill_tokens
         self._texts: dict[str, _Text] = {}

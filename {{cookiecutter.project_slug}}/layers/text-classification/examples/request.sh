@@ -1,4 +1,4 @@
 #!/bin/sh
-# Asks a running service what a text is about. Another address, another text: request.sh URL [FILE]
+# Sends a text to a running service. Another address or text: request.sh URL [FILE]
 curl --silent --show-error --fail-with-body --header 'Content-Type: text/plain' \
     --data-binary "@${2:-$(dirname "$0")/returns.txt}" "${1:-http://localhost:8000}/predict"

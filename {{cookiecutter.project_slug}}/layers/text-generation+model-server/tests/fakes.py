@@ -32,7 +32,7 @@ class FakeModel:
     entered: threading.Event
     """Set when the server has been asked."""
     step_sizes: list[int]
-    """Texts under way at each token."""
+    """Texts in flight at each token."""
     fault: "list[Exception | bool]"
     """While there is one, it is raised, or said of the server's readiness."""
     seconds_per_token = 0.0

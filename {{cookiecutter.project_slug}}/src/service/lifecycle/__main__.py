@@ -11,7 +11,6 @@ from types import FrameType
 from typing import NoReturn
 
 from service.errors import OwnerError
-from service.lifecycle import production
 from service.lifecycle.source import Source
 from service.manifest import choose, find_version
 from service.threads import available_cpus, limit_threads
@@ -55,10 +54,10 @@ def _evaluate(options: argparse.Namespace) -> None:
     from service.lifecycle.evaluate import evaluate  # noqa: PLC0415
 
     found = evaluate(options.candidate, threshold=options.threshold)
-    figures = ", ".join(f"{name} {value:.4f}" for name, value in found.metrics.items())
-    figures = figures or "no right answers are known, so nothing was measured"
+    metrics = ", ".join(f"{name} {value:.4f}" for name, value in found.metrics.items())
+    metrics = metrics or "the held-out examples have no labels, so nothing was measured"
     _say(
-        f"{found.held_out_examples} held-out examples: {figures}. "
+        f"{found.held_out_examples} held-out examples: {metrics}. "
         f'Model card and pictures are in "{options.candidate / EVALUATION}".'
     )
     if shortfall := found.shortfall():
@@ -94,19 +93,19 @@ def _fetch(options: argparse.Namespace) -> None:
         _say(f"Where it comes from it is version {found.theirs}; here that is another model.")
     if (answers := int(find_version(options.model_dir, None).name)) != number:
         _say(
-            f"Services answer with version {answers}; "
-            f'"make use VERSION={number}" lets this one answer.'
+            f"Services answer with version {answers}. "
+            f'Run "make use VERSION={number}" to serve this one.'
         )
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from service.lifecycle.compare import TOLERANCE, compare  # noqa: PLC0415
+    from service.lifecycle.compare import TOLERANCE, compare, fetch_production  # noqa: PLC0415
 
     candidate = options.folder or find_version(options.model_dir, None)
     tolerance = TOLERANCE if options.tolerance is None else options.tolerance
     with TemporaryDirectory(prefix="production-") as scratch:
         name = options.model_dir.resolve().name
-        folder = production.find(options, name, Path(scratch))
+        folder = fetch_production(options.production, name, Path(scratch))
         found = compare(candidate, folder, Source.of(options), tolerance=tolerance)
     found.write(options.reports)
     if found.candidate.metrics:
@@ -212,7 +211,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="VERSION_DIR",
         help="the candidate (default: the version in --model-dir that is served)",
     )
-    production.add_arguments(compare)
+    compare.add_argument(
+        "--production",
+        nargs="*",
+        metavar="IMAGE",
+        default=[],
+        help="what is in production: the image, and where the model has one of its own that image; "
+        "or a model's folder (default: nothing yet)",
+    )
     Source.add_arguments(compare)
     compare.add_argument(
         "--tolerance",
@@ -230,7 +236,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     use = commands.add_parser(
-        "use", parents=[model_dir], help="let a version answer, in services that run too"
+        "use", parents=[model_dir], help="switch services to a version, without a restart"
     )
     use.set_defaults(run=_use)
     use.add_argument("version", type=_at_least_one, metavar="VERSION", help="one that is there")

@@ -12,7 +12,7 @@ def render(facts: Facts, evaluation: Evaluation, examples: Dataset, details: str
         facts: of the training.
         evaluation: of the candidate.
         examples: what it was trained on and judged by.
-        details: the task's own figures, in Markdown.
+        details: the task's own metrics, in Markdown.
     """
     passed = "not met" if evaluation.shortfall() else "met"
     required = ", ".join(f"{name} {least:.4f}" for name, least in evaluation.required.items())

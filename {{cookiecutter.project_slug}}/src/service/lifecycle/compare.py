@@ -5,6 +5,9 @@ production may have learnt some of them; then it looks better than it is, never 
 """
 
 import json
+import re
+import subprocess
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -14,8 +17,9 @@ import numpy as np
 from service import runtime
 from service.errors import OwnerError
 from service.lifecycle import evaluation
+from service.lifecycle.production import FOLDERS, version_in
 from service.lifecycle.source import Source
-from service.manifest import Arrays, Manifest, check_files, read
+from service.manifest import MANIFEST, Arrays, Manifest, check_files, find_version, read
 from service.owner import data
 from service.runtime import Predict
 from service.threads import available_cpus
@@ -32,13 +36,7 @@ Outcome: TypeAlias = Literal["accepted", "refused", "no production model", "not 
 
 @dataclass(frozen=True)
 class Judged:
-    """A model version, and how good it is on the held-out examples.
-
-    Args:
-        version: its number.
-        created_at: when it was exported.
-        metrics: none when it was not judged.
-    """
+    """A model version and its metrics on the held-out examples; none when it was not judged."""
 
     version: int
     created_at: str
@@ -47,17 +45,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was found.
-
-    Args:
-        outcome: in two words.
-        reason: the same in a sentence.
-        metric: the one that decides.
-        tolerance: by how much it may be lower than the one of production.
-        held_out_examples: how many were asked.
-        candidate: the new version.
-        production: the one that is in production, where there is one.
-    """
+    """A comparison: *metric* decides, and may be lower than in production by *tolerance*."""
 
     outcome: Outcome
     reason: str
@@ -68,7 +56,7 @@ class Comparison:
     production: Judged | None
 
     def table(self) -> str:
-        """The figures of both in columns, in Markdown."""
+        """The metrics of both in columns, in Markdown."""
         lines = ["| metric | production | candidate | change |", "|---|---:|---:|---:|"]
         before = self.production.metrics if self.production else {}
         for name, value in self.candidate.metrics.items():
@@ -122,7 +110,7 @@ def compare(
             f"theirs: DATA=..."
         )
     elif evaluation.METRIC not in metrics:
-        reason = "Nothing was compared: no right answers are known to the held-out examples."
+        reason = "Nothing was compared: the held-out examples have no labels."
     else:
         before = _judge_production(production, old, source)
         outcome, reason = _decide(before[evaluation.METRIC], metrics[evaluation.METRIC], tolerance)
@@ -149,7 +137,7 @@ def _decide(before: float, now: float, tolerance: float) -> tuple[Outcome, str]:
 
 
 def _difference(new: Manifest, old: Manifest) -> str:
-    """Why figures of both would say nothing together; empty when they do."""
+    """Why the metrics of both cannot be compared; empty when they can."""
     if new.task != old.task:
         return f"the model in production is for {old.task}, the candidate for {new.task}"
     gone = sorted(set(old.labels) - set(new.labels))
@@ -204,3 +192,96 @@ def _in_batches(predict: Predict) -> Predict:
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     return predict_all
+
+
+_NOT_THERE = re.compile(
+    r"manifest unknown|name unknown|manifest for .* not found|no such manifest"
+    r"|failed to resolve reference .*: not found|repository .* not found",
+    re.IGNORECASE,
+)
+"""How engines say that a registry has answered, and has no such image."""
+
+
+def fetch_production(names: Sequence[str], model: str, scratch: Path) -> Path | None:
+    """The folder of the version in production; ``None`` when there is none yet.
+
+    Args:
+        names: a model's folder, or the images in production, one for each of ``FOLDERS``.
+        model: its name.
+        scratch: where the model is copied to out of images.
+
+    Raises:
+        OwnerError: the registry does not say whether there is one, or it cannot be read.
+    """
+    if not any(names):
+        return None
+    first, *others = names
+    if (Path(first) / MANIFEST).is_file():
+        return Path(first)
+    if Path(first).is_dir():
+        return find_version(Path(first), None)
+    if len(names) != len(FOLDERS):
+        raise OwnerError(f"--production has {len(names)} images; it must have {len(FOLDERS)}.")
+    if not is_there(first):
+        return None
+    for image in others:
+        if not is_there(image):
+            raise OwnerError(f'There is an image "{first}", but no "{image}" with its model.')
+    for image, folder in reversed(list(zip(names, FOLDERS, strict=True))):
+        _copy(image, folder, scratch)
+    return version_in(scratch, model)
+
+
+def is_there(image: str) -> bool:
+    """Whether there is such an image, on this machine or in its registry; it is pulled.
+
+    Raises:
+        OwnerError: the engine or the registry does not answer, or refuses.
+    """
+    host, slash, _ = image.partition("/")
+    has_registry = slash and (host == "localhost" or re.search("[.:]", host))
+    if not has_registry and _docker("image", "inspect", image).returncode == 0:
+        return True
+    pulled = _docker("pull", "--quiet", image)
+    if pulled.returncode == 0:
+        return True
+    if _NOT_THERE.search(pulled.stderr):
+        return False
+    raise OwnerError(
+        f'Could not ask the registry whether "{image}" exists: {_last_line(pulled.stderr)}. Log in '
+        f'with "docker login", or try again when the registry answers.'
+    )
+
+
+def _copy(image: str, path: str, folder: Path) -> None:
+    container = _succeeding("create", image, "none")
+    try:
+        _succeeding("cp", f"{container}:{path}/.", str(folder))
+    finally:
+        _docker("rm", "--force", "--volumes", container)
+
+
+def _succeeding(*words: str) -> str:
+    done = _docker(*words)
+    if done.returncode != 0:
+        raise OwnerError(f'"docker {" ".join(words)}" failed: {_last_line(done.stderr)}')
+    return done.stdout.strip()
+
+
+def _docker(*words: str) -> "subprocess.CompletedProcess[str]":
+    try:
+        return subprocess.run(  # noqa: S603 - no shell
+            ["docker", *words],  # noqa: S607 - the one that PATH says
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise OwnerError(
+            "Docker, which reads models out of images, is not installed. Install it, or give the "
+            "model's folder."
+        ) from None
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["no reason given"])[-1]

@@ -105,7 +105,7 @@ def _obtained(origin: str, beside: Path, sha256: str | None) -> Iterator[Path]:
     scheme = urllib.parse.urlsplit(origin).scheme
     if scheme not in {"http", "https", "file"}:
         raise OwnerError(f"The model is to come from {origin!r}, which is not there. {_ACCEPTED}")
-    # beside the models, which have room for it
+    # beside the models, on a disk with enough space
     with TemporaryDirectory(dir=beside, prefix=".fetched-") as scratch:
         archive = Path(scratch) / (Path(urllib.parse.urlsplit(origin).path).name or "model")
         _download(origin, archive)

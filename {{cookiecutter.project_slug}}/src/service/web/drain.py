@@ -1,4 +1,4 @@
-"""How the server's parent process tells the serving one that the end is near."""
+"""The signal that makes the worker fail /readyz before it stops."""
 
 import signal
 

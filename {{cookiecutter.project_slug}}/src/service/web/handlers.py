@@ -38,7 +38,7 @@ class Reply:
 def livez(context: Context) -> Reply:
     """Yes, unless a restart would help."""
     if not context.pipeline.is_live:
-        raise Stuck("The model does not come back from a run, or its thread has ended.")
+        raise Stuck("The model runs for longer than STUCK_SECONDS, or its thread has ended.")
     return Reply(Health(status="live").model_dump_json().encode())
 
 
@@ -52,7 +52,7 @@ def readyz(context: Context) -> Reply:
 
 
 def metrics(context: Context) -> Reply:
-    """The figures for Prometheus."""
+    """The metrics for Prometheus."""
     context.metrics.ready.set(context.pipeline.is_ready)
     return Reply(context.metrics.render(), CONTENT_TYPE)
 

@@ -1,4 +1,4 @@
-"""What every request gets, whatever it asks: an id, a bounded body, a log line, figures.
+"""What every request gets: an id, a bounded body, a log line, metrics.
 
 Wraps the web framework's own WSGI application, so that it sees a request whose body is complete
 and small enough, and so that a body is read alike everywhere, chunked or not.
@@ -77,7 +77,7 @@ class Middleware:
             answer = self._app(environ, exchange.start_response)
         except CallerError as error:
             answer = exchange.refuse(error)
-        except Exception:  # noqa: BLE001  # a fault of ours, which no caller should have to guess
+        except Exception:  # noqa: BLE001  # a bug, which no caller should have to guess
             log.exception("unexpected_error")
             answer = exchange.refuse(Unexpected())
         return exchange.finish(answer)
@@ -120,14 +120,14 @@ class _Exchange:
         return self._start_response(status, [*headers, *ours], exc_info)
 
     def refuse(self, error: CallerError) -> list[bytes]:
-        """Answer with a problem where the web framework was never asked, or failed."""
+        """Answer with a problem where the web framework was never called, or failed."""
         status, headers, body = to_problem(error, self._path, self._id)
         headers["Content-Length"] = str(len(body))
         self.start_response(f"{status.value} {status.phrase}", list(headers.items()))
         return [body]
 
     def finish(self, answer: Iterable[bytes]) -> Iterable[bytes]:
-        """The body, and the log line and figures when it is out."""
+        """The body; the log line and metrics when it is sent."""
         body = _Body(answer, is_sent=self._method != "HEAD", record=self._record)
         return list(body) if self._is_complete else body
 

@@ -20,7 +20,7 @@ _PATHS = {
         s503=problem("Not yet, or no longer.", retry_after=True),
     ),
     "/metrics": get(
-        "metrics", "Figures for Prometheus", "health", s200=text("The figures.", "text/plain")
+        "metrics", "Metrics for Prometheus", "health", s200=text("The metrics.", "text/plain")
     ),
     "/openapi.json": get(
         "openapi",

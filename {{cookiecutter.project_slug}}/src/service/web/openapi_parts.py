@@ -8,7 +8,20 @@ from openapi_pydantic.util import PydanticSchema
 from pydantic import BaseModel
 
 from service.web.problems import MEDIA_TYPE, Problem
-from service.web.serving_problems import MODEL_PROBLEMS
+
+_MODEL_PROBLEMS = {
+    # only: in-process
+    "500": "The model failed on this input.",
+    "503": "Not ready, or too many wait.",
+    # end
+    # only: model-server
+    "500": "The model failed on this input.",
+    "502": "The model server failed, or gave what is no answer.",
+    "503": "Not ready, too many wait, or the model server is not reached.",
+    # end
+    "504": "No answer in time.",
+}
+"""What a status means on the routes that call the model."""
 
 
 class Health(BaseModel):
@@ -98,7 +111,7 @@ TIMEOUT = Parameter(
 
 
 def problems(model: type[Problem] = Problem) -> dict[str, Response]:
-    """How a route that asks the model can fail, told as *model*."""
+    """How a route that calls the model can fail, told as *model*."""
     return {
         "400": problem("The body is not what its Content-Type says.", model=model),
         "413": problem("The body is too large.", model=model),
@@ -106,6 +119,6 @@ def problems(model: type[Problem] = Problem) -> dict[str, Response]:
         "422": problem("A field is missing or not accepted; `errors` names it.", model=model),
         **{
             status: problem(meaning, retry_after=status == "503", model=model)
-            for status, meaning in MODEL_PROBLEMS.items()
+            for status, meaning in _MODEL_PROBLEMS.items()
         },
     }

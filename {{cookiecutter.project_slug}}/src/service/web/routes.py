@@ -1,4 +1,4 @@
-"""The routes and their methods: one table for every web framework, the docs and the figures."""
+"""The routes and their methods: one table for every web framework, the docs and the metrics."""
 
 import re
 
@@ -13,7 +13,7 @@ ROUTES: dict[str, tuple[str, ...]] = {
     "/openapi.json": ("GET", "HEAD"),
     "/docs": ("GET", "HEAD"),
 }
-"""Path to methods; a name in braces stands for any part between two slashes."""
+"""Path to methods; a name in braces matches any part between two slashes."""
 
 STATIC = "/static/"
 """Prefix of the pages' own files."""

@@ -62,6 +62,7 @@ class Versions:
 
     def start(self) -> None:
         """Load the version, and follow the choice from now on; returns at once."""
+        log.info("loading_model", version=self.version)
         self._pipeline.start()
         if self._settings.model_version is None:
             threading.Thread(target=self._follow, name="versions", daemon=True).start()
@@ -75,6 +76,11 @@ class Versions:
         """Follow no more, and answer no more."""
         self._closed.set()
         self._pipeline.close()
+
+    @property
+    def is_ready(self) -> bool:
+        """The version that answers is loaded, and the service is not about to stop."""
+        return self._pipeline.is_ready
 
     @property
     def version(self) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from service.errors import OwnerError
 from service.logs import configure_logs, log
 from service.metrics import Metrics
-from service.settings import read_settings
+from service.settings import Settings, read_settings
 from service.web.drain import DRAIN_SIGNAL
 from service.web.versions import Versions
 
@@ -32,6 +32,7 @@ def application() -> "WSGIApplication":
         log.critical("cannot_start", reason=str(error))
         raise SystemExit(1) from None
     versions.start()
+    threading.Thread(target=_announce, args=(versions, settings), daemon=True).start()
     if threading.current_thread() is threading.main_thread():
         signal.signal(DRAIN_SIGNAL, lambda *_: versions.drain())
         # Ctrl-C then reaches the parent alone, which stops this process. Two signals at once can be
@@ -39,6 +40,14 @@ def application() -> "WSGIApplication":
         os.setpgrp()
         threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
     return versions
+
+
+def _announce(versions: Versions, settings: Settings) -> None:
+    """Log the address once the service is ready; a person opens it."""
+    while not versions.is_ready:
+        time.sleep(0.1)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    log.info("serving", address=f"http://{host}:{settings.port}")
 
 
 def _follow(parent: int) -> None:

@@ -4,7 +4,7 @@ With ``--data DIR``, DIR has one folder per label, with that label's images in i
 
     flowers/daisy/1.jpg  flowers/daisy/2.jpg  flowers/rose/1.jpg  ...
 
-Without, the starter's: handwritten digits that scikit-learn brings along. Either way an image
+Without, the starter's: the handwritten digits of scikit-learn. Either way an image
 becomes an input by ``model.preprocess.to_array``, as in the service. Knows nothing of networks.
 """
 
@@ -19,7 +19,7 @@ from model.preprocess import Parameters, read_image, to_array
 from service import manifest as manifests
 from service.errors import BadValue, OwnerError
 from service.lifecycle.source import Source
-from service.task_settings import TaskSettings
+from service.settings import MAX_PIXELS
 from service.training import Dataset, Examples, Recipe
 
 PARAMETERS = Parameters(height=64, width=64, channels=3, mean=0.5, scale=0.5)
@@ -77,11 +77,11 @@ def _digits(parameters: Parameters) -> Dataset:
             f"{len(images):,} handwritten digits: scikit-learn's copy of the test half of the "
             "UCI *Optical Recognition of Handwritten Digits* data set (E. Alpaydin and C. Kaynak, "
             "1998), 8 by 8 pixels in 17 shades of grey. Split at random, stratified by digit; the "
-            "source does not say who wrote which digit, so the same writers may stand in both "
+            "source does not say who wrote which digit, so the same writers may be in both "
             "halves."
         ),
         limits=[
-            "New writers: the figures above may be better than what their digits will get.",
+            "New writers: expect lower metrics than those above.",
             "Dark ink on light paper, unless inverted first: the model knows bright ink on black.",
             "Photographs, several digits in one image, or a digit that does not fill the image.",
             "Images that show no digit: the model names one all the same, some with a high score.",
@@ -104,7 +104,7 @@ def _folder(data: Path, parameters: Parameters) -> Dataset:
         description=(
             f'{len(arrays):,} images from the folder "{data.resolve().name}": {counts}. Split at '
             "random, stratified by label. Images that belong together (one person, one scene, one "
-            "machine) may stand in both halves."
+            "machine) may be in both halves."
         ),
         limits=[
             "Images of another kind than these: other cameras, light, places or times.",
@@ -141,7 +141,7 @@ def _array(path: Path, parameters: Parameters) -> np.ndarray[tuple[int, ...], np
     if not path.is_file():
         raise OwnerError(f'"{path}" is not a file. A label\'s folder holds images only.')
     try:
-        image = read_image(path.read_bytes(), max_pixels=TaskSettings().max_pixels)
+        image = read_image(path.read_bytes(), max_pixels=MAX_PIXELS)
     except BadValue as error:
         raise OwnerError(f'"{path}": {error}. Replace or remove it.') from None
     return to_array(image, parameters)

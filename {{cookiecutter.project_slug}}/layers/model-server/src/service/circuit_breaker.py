@@ -1,6 +1,6 @@
 """Leaves an ill model server alone, so that callers hear at once and the server can recover.
 
-After some failures in a row the circuit is open, and nothing is asked. Whoever watches over the
+After some failures in a row the circuit is open, and nothing is sent. Whoever watches over the
 server closes it again, when a probe has shown that it answers rightly; no caller's request is
 spent on finding out (https://martinfowler.com/bliki/CircuitBreaker.html).
 """
@@ -23,7 +23,7 @@ class CircuitBreaker:
 
     @property
     def is_open(self) -> bool:
-        """Nothing is to be asked."""
+        """No call may be made."""
         return self._is_open
 
     def succeeded(self) -> None:

@@ -62,7 +62,7 @@ class HostedModel(ABC):
         self.task = Task(self.folder, self.manifest, settings)
         self.server = connect(settings, self.manifest)
         self.upstream = Upstream(
-            metrics.model,
+            metrics,
             failures=settings.circuit_failures,
             patience_seconds=settings.request_timeout_seconds / 2,
         )
@@ -84,7 +84,7 @@ class HostedModel(ABC):
         log.info("draining")
 
     def close(self) -> None:
-        """Ask the server no more."""
+        """Stop calling the server."""
         self._closed.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -116,7 +116,7 @@ class HostedModel(ABC):
         return self.manifest.artefacts[0].format
 
     def check_known(self) -> None:
-        """Make sure that the server may be asked.
+        """Make sure that the server may be called.
 
         Raises:
             NotReady: it has not shown yet that it has the right model.
@@ -131,7 +131,7 @@ class HostedModel(ABC):
         """See whether the server has the model that was exported.
 
         Raises:
-            ServerError: it cannot be asked, or its answer is none.
+            ServerError: the call failed, or the answer is invalid.
             WrongModel: it has another.
         """
 
@@ -141,7 +141,7 @@ class HostedModel(ABC):
                 self._look()
                 well = self._is_known and not self._misses and not self.upstream.breaker.is_open
                 self._closed.wait(_WATCH_SECONDS if well else _SEARCH_SECONDS)
-        except Exception as error:  # noqa: BLE001  # a fault of ours; /livez says no from now on
+        except Exception as error:  # noqa: BLE001  # a bug; /livez fails from now on
             self._on_failure(error)
 
     def _look(self) -> None:
@@ -162,7 +162,7 @@ class HostedModel(ABC):
         except WrongModel as error:
             self._lose(f"the model server has another model: {error}")
         finally:
-            self.metrics.model.circuit_open.set(breaker.is_open)
+            self.metrics.circuit_open.set(breaker.is_open)
 
     def _find(self, seconds: float) -> None:
         self._is_known = True

@@ -14,7 +14,7 @@ class ServerError(Exception):
     may_ask_again = False
     """Another try may do better. A prediction changes nothing, so none does harm."""
     is_ill = True
-    """It speaks against the server's health, and not against what was asked."""
+    """It is a failure of the server, not of the request."""
 
 
 class Unreachable(ServerError):
@@ -45,7 +45,7 @@ class Garbage(ServerError):
 
 
 class Refused(ServerError):
-    """The server does not take what was asked: no such version, no such input, no right to ask."""
+    """The server refuses the call: no such version, no such input, no token."""
 
 
 class InputFailed(ServerError):

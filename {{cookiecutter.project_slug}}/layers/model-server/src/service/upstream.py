@@ -1,4 +1,4 @@
-"""Asks the model server as a good client does: one deadline, retries in a budget, a breaker.
+"""Calls the model server as a good client does: one deadline, retries in a budget, a breaker.
 
 Knows nothing of protocols: what is called raises ``ServerError``.
 """
@@ -10,12 +10,12 @@ from contextlib import closing, contextmanager
 from typing import TypeVar
 
 from service.circuit_breaker import CircuitBreaker
-from service.errors import DeadlineExceeded
+from service.errors import DeadlineExceeded, ModelServerUnavailable
 from service.logs import log
+from service.metrics import Metrics
 from service.retry_budget import RetryBudget
 from service.server_errors import ServerError, TimedOut
-from service.upstream_errors import ModelServerUnavailable, to_caller_error
-from service.upstream_metrics import UpstreamMetrics
+from service.upstream_errors import to_caller_error
 
 Answer = TypeVar("Answer")
 
@@ -34,14 +34,14 @@ class Upstream:
             not against a caller in a hurry.
     """
 
-    def __init__(self, metrics: UpstreamMetrics, *, failures: int, patience_seconds: float) -> None:
+    def __init__(self, metrics: Metrics, *, failures: int, patience_seconds: float) -> None:
         self._metrics = metrics
         self._patience_seconds = patience_seconds
         self._budget = RetryBudget()
         self.breaker = CircuitBreaker(failures)
 
     def check(self) -> None:
-        """Make sure that the server may be asked.
+        """Make sure that the server may be called.
 
         Raises:
             ModelServerUnavailable: the circuit is open.
@@ -58,7 +58,7 @@ class Upstream:
         Args:
             ask: one try; told how many seconds it has, and raises ``ServerError``. It must change
                 nothing, so that it may be repeated.
-            deadline: ``time.monotonic()`` after which nobody waits.
+            deadline: ``time.monotonic()`` when the caller gives up.
 
         Raises:
             ModelServerUnavailable, ModelServerFailed, QueueFull, DeadlineExceeded, ModelFailed:
@@ -126,7 +126,7 @@ class Upstream:
             self.breaker.failed()
 
     def _may_retry(self, error: ServerError, number: int, deadline: float) -> bool:
-        """Whether to ask again, after a pause, which this takes."""
+        """Whether to retry, after a pause, which this takes."""
         pause = _FIRST_PAUSE_SECONDS * 2**number * random.uniform(0.5, 1)  # noqa: S311  # no secret
         if (
             not error.may_ask_again

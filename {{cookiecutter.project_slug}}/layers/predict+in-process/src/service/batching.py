@@ -72,7 +72,7 @@ class MicroBatcher(Executor[Run[In, Out], _Waiting[In, Out]], Generic[In, Out]):
 
         Args:
             values: inputs of one request.
-            deadline: ``time.monotonic()`` after which nobody waits for the answer.
+            deadline: ``time.monotonic()`` when the caller gives up.
 
         Returns:
             A future for each, in order. A cancelled one is not run.
@@ -104,12 +104,12 @@ class MicroBatcher(Executor[Run[In, Out], _Waiting[In, Out]], Generic[In, Out]):
                 if not self._queue:
                     return []
                 batch = self._take()
-                self._metrics.model.queued.set(len(self._queue))
+                self._metrics.queued.set(len(self._queue))
                 if batch:
                     return batch
 
     def _take(self) -> list[_Waiting[In, Out]]:
-        """Take inputs of the first one's kind; drop what nobody waits for any more."""
+        """Take inputs of the first one's kind; drop those whose callers gave up."""
         now = time.monotonic()
         batch: list[_Waiting[In, Out]] = []
         left: deque[_Waiting[In, Out]] = deque()
@@ -120,17 +120,17 @@ class MicroBatcher(Executor[Run[In, Out], _Waiting[In, Out]], Generic[In, Out]):
                 left.append(each)
                 continue
             if not each.answer.set_running_or_notify_cancel():
-                self._metrics.model.shed("cancelled")
+                self._metrics.shed.labels("cancelled").inc()
                 continue
             if each.deadline <= now:
-                self._metrics.model.shed("deadline")
+                self._metrics.shed.labels("deadline").inc()
                 each.answer.set_exception(
                     DeadlineExceeded("The request waited for the model until its deadline.")
                 )
                 continue
             kind = self._kind(each.value)
             batch.append(each)
-            self._metrics.model.wait_seconds.observe(now - each.since)
+            self._metrics.wait_seconds.observe(now - each.since)
         self._queue.extendleft(reversed(left))
         return batch
 
@@ -152,14 +152,14 @@ class MicroBatcher(Executor[Run[In, Out], _Waiting[In, Out]], Generic[In, Out]):
             outputs = run([each.value for each in batch])
         except Exception:  # noqa: BLE001  # a model may raise anything
             log.exception("batch_failed", size=len(batch))
-            self._metrics.model.batch_failures.inc()
+            self._metrics.batch_failures.inc()
             return None
         if len(outputs) != len(batch):
             log.error("batch_failed", size=len(batch), outputs=len(outputs))
-            self._metrics.model.batch_failures.inc()
+            self._metrics.batch_failures.inc()
             return None
-        self._metrics.model.batch_seconds.observe(time.monotonic() - started)
-        self._metrics.model.batch_size.observe(len(batch))
+        self._metrics.batch_seconds.observe(time.monotonic() - started)
+        self._metrics.batch_size.observe(len(batch))
         return outputs
 
     def _learn(self, seconds: float, size: int) -> None:

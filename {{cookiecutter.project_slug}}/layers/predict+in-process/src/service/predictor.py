@@ -43,7 +43,7 @@ class Predictor(HostedModel):
 
         Args:
             arrays: as the task prepares them, or as a caller sent them.
-            deadline: ``time.monotonic()`` after which nobody waits.
+            deadline: ``time.monotonic()`` when the caller gives up.
 
         Raises:
             NotReady, QueueFull, DeadlineExceeded, ModelFailed: as their names say.
@@ -61,6 +61,6 @@ class Predictor(HostedModel):
 
 
 def cancel(answers: Sequence["Future[Arrays]"]) -> None:
-    """Drop what is still queued of a request that nobody waits for."""
+    """Drop the queued inputs of a request whose caller gave up."""
     for answer in answers:
         answer.cancel()

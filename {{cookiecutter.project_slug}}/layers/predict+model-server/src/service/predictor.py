@@ -1,4 +1,4 @@
-"""The model of one version behind a model server, asked with arrays."""
+"""The model of one version behind a model server, called with arrays."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -22,7 +22,7 @@ class Predictor(HostedModel):
 
         Args:
             arrays: as the task prepares them, or as a caller sent them.
-            deadline: ``time.monotonic()`` after which nobody waits.
+            deadline: ``time.monotonic()`` when the caller gives up.
 
         Raises:
             NotReady, QueueFull, DeadlineExceeded, ModelFailed, ModelServerFailed,

@@ -14,7 +14,7 @@ class Server(Protocol):
         """Whether the server serves the version.
 
         Raises:
-            ServerError: it cannot be asked.
+            ServerError: the call failed.
         """
 
     def predict(self, batch: Arrays, *, timeout_seconds: float) -> Arrays:

@@ -22,7 +22,7 @@ class Pipeline(Predictor):
             NotReady, QueueFull, DeadlineExceeded, ModelFailed: as their names say.
         """
         deadline = time.monotonic() + timeout_seconds
-        with self.metrics.model.preprocess_seconds.time():
+        with self.metrics.preprocess_seconds.time():
             prepared = self._preprocess(inputs)
         outputs = self.run([each.arrays for each in prepared], deadline=deadline)
         return [

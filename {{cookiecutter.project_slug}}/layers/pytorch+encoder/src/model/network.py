@@ -1,7 +1,7 @@
 """The BERT-class network, and how it learns. Knows nothing of texts, files of ours, or formats.
 
 transformers' Auto classes choose the architecture by the configuration's ``model_type``: BERT,
-DistilBERT, RoBERTa, ELECTRA and their like. The starter's configuration stands in :data:`STARTER`.
+DistilBERT, RoBERTa, ELECTRA and their like. The starter's configuration is :data:`STARTER`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -71,7 +71,7 @@ def configure(base: Path | None, vocabulary_size: int) -> dict[str, Any]:
         config = AutoConfig.from_pretrained(base, trust_remote_code=False).to_diff_dict()
     except Exception as error:  # transformers raises many kinds
         raise OwnerError(
-            f'The config.json of the base model in "{base}" is none that transformers knows. '
+            f'The config.json of the base model in "{base}" is unknown to transformers. '
             f"{type(error).__name__}: {str(error).splitlines()[0]}"
         ) from error
     return {key: value for key, value in config.items() if key not in {"label2id", "id2label"}}

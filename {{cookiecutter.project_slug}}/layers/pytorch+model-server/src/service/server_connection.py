@@ -1,4 +1,4 @@
-"""TorchServe's inference API, whatever is asked: connections, the token, errors."""
+"""TorchServe's inference API: connections, the token, errors."""
 
 import contextlib
 import json
@@ -84,7 +84,7 @@ class ServerConnection:
         """Whether the version is registered; its worker may still be loading it.
 
         Raises:
-            ServerError: TorchServe cannot be asked.
+            ServerError: the call failed.
         """
         with self._open("OPTIONS", seconds=timeout_seconds) as (status, chunks):
             said = b"".join(chunks)

@@ -1,7 +1,7 @@
 """The GPT-class network, one step of it, and how it learns. Knows nothing of texts or formats.
 
 transformers' Auto classes choose the architecture by the configuration's ``model_type``: Llama,
-GPT-2, Mistral, Qwen and their like. The starter's configuration stands in :data:`STARTER`.
+GPT-2, Mistral, Qwen and their like. The starter's configuration is :data:`STARTER`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -111,7 +111,7 @@ def configure(base: Path | None, vocabulary_size: int) -> dict[str, Any]:
         ).to_diff_dict()
     except Exception as error:  # transformers raises many kinds
         raise OwnerError(
-            f'The config.json of the base model in "{base}" is none that transformers knows. '
+            f'The config.json of the base model in "{base}" is unknown to transformers. '
             f"{type(error).__name__}: {str(error).splitlines()[0]}"
         ) from error
     return config

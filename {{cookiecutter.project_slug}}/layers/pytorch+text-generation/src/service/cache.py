@@ -37,7 +37,7 @@ class KeyValueCache:
         """Read *tokens*, and remember them.
 
         Args:
-            first_row: of the rows that are read, which stand side by side.
+            first_row: of the rows that are read, which are adjacent.
             tokens: ``(rows, tokens) int64``.
             lengths: ``(rows,) int64``: how many tokens each row has read before.
 

@@ -1,6 +1,6 @@
 """The sequences that run side by side, each in a row of the decoder.
 
-Rows in use stand side by side: a row that becomes free takes over the last one. Behind the running
+Rows in use are adjacent: a row that becomes free takes over the last one. Behind the running
 sequences there may be one whose prompt is being read. All this belongs to the executor's thread.
 """
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from service.errors import ModelFailed
 from service.logs import log
-from service.row_metrics import RowMetrics
+from service.metrics import Metrics
 from service.sampling import Sampler
 from service.texts import Answer, Ending
 
@@ -29,7 +29,7 @@ class Decoder(Protocol):
     def step(
         self, first_row: int, tokens: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.float32]:
-        """Read some tokens of rows that stand side by side.
+        """Read some tokens of adjacent rows.
 
         Args:
             first_row: of them.
@@ -66,7 +66,7 @@ class Rows:
         metrics: where steps and tokens are counted.
     """
 
-    def __init__(self, decoder: Decoder, metrics: RowMetrics) -> None:
+    def __init__(self, decoder: Decoder, metrics: Metrics) -> None:
         self._decoder = decoder
         self._metrics = metrics
         self._running: list[_Sequence] = []  # in the order of their rows
@@ -129,7 +129,7 @@ class Rows:
         self._metrics.step_seconds.observe(time.monotonic() - started)
 
     def drop_given_up(self) -> None:
-        """Free the rows of sequences that nobody waits for any more."""
+        """Free the rows of sequences whose callers gave up."""
         if self._reading and (ending := self._reading.answer.given_up):
             self._end(self._reading, ending)
             self._reading = None

@@ -1,6 +1,6 @@
 """The BERT-class network, and how it learns. Knows nothing of texts, files of ours, or formats.
 
-The starter's configuration stands in :data:`STARTER`.
+The starter's configuration is :data:`STARTER`.
 """
 
 import json

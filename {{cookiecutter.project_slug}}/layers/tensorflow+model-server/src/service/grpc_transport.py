@@ -24,7 +24,7 @@ _OPTIONS = [
     ("grpc.max_send_message_length", 64 * 1024 * 1024),
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
     ("grpc.enable_retries", 0),  # they are decided upstream
-    # Behind a name with several addresses, each is asked in turn.
+    # Behind a name with several addresses, each is called in turn.
     ("grpc.lb_policy_name", "round_robin"),
     # A connection that is dead without a word is noticed.
     ("grpc.keepalive_time_ms", 20_000),
@@ -61,7 +61,7 @@ class GrpcTransport:
         """Whether the version answers.
 
         Raises:
-            ServerError: the server cannot be asked.
+            ServerError: the call failed.
         """
         spec = ModelSpec(name=self._name, version=self._version)
         asked = GetModelStatusRequest.pb(GetModelStatusRequest(model_spec=spec))

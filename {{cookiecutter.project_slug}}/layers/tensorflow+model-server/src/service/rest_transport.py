@@ -34,7 +34,7 @@ class RestTransport:
         """Whether the version answers.
 
         Raises:
-            ServerError: the server cannot be asked.
+            ServerError: the call failed.
         """
         said = self._http.request("GET", self._path, seconds=seconds)
         if said.status == HTTPStatus.NOT_FOUND:

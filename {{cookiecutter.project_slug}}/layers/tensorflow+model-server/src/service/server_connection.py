@@ -47,7 +47,7 @@ class ServerConnection:
         """Whether the version is loaded and warm.
 
         Raises:
-            ServerError: TensorFlow Serving cannot be asked.
+            ServerError: the call failed.
         """
         return self.transport.is_available(seconds=timeout_seconds)
 

@@ -3,7 +3,7 @@
 """TensorFlow Serving's messages, as far as they are used here, and arrays in them.
 
 Field numbers are those of ``tensorflow_serving/apis`` and ``tensorflow/core/framework``; the
-packages that carry the official classes would bring TensorFlow itself. What is sent and read are
+packages with the official classes would install TensorFlow itself. What is sent and read are
 protobuf's own messages (``.pb()``): proto-plus around them takes twenty times as long.
 """
 
@@ -74,20 +74,20 @@ class PredictResponse(proto.Message):
 
 
 class GetModelStatusRequest(proto.Message):
-    """Which version is asked for."""
+    """The requested version."""
 
     model_spec = proto.Field(ModelSpec, number=1)
 
 
 class VersionStatus(proto.Message):
-    """How a version stands."""
+    """The state of a version."""
 
     version = proto.Field(proto.INT64, number=1)
     state = proto.Field(proto.INT32, number=2)
 
 
 class GetModelStatusResponse(proto.Message):
-    """How the versions stand."""
+    """The states of the versions."""
 
     model_version_status = proto.RepeatedField(VersionStatus, number=1)
 
@@ -115,7 +115,7 @@ def to_array(tensor: Any) -> npt.NDArray[Any]:
     """The array in a message.
 
     Raises:
-        Garbage: its type is none that models here have, or its numbers do not fill its shape.
+        Garbage: its type is not supported, or its numbers do not fill its shape.
     """
     if tensor.dtype not in _DTYPES:
         raise Garbage(f"a tensor has the type {tensor.dtype}; {_DTYPES} are accepted")

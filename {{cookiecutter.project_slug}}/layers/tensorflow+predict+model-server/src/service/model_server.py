@@ -63,7 +63,7 @@ class ModelServer(ServerConnection):
         """The outputs of a signature.
 
         TensorFlow Serving fails all requests in a run of the model for an input in one of them, so
-        one that fails is asked again alone.
+        one that fails is retried alone.
         """
         end = time.monotonic() + seconds
         try:

@@ -1,6 +1,6 @@
 """The GPT-class network, one step of it, and how it learns. Knows nothing of texts or formats.
 
-The starter's configuration stands in :data:`STARTER`.
+The starter's configuration is :data:`STARTER`.
 """
 
 import json

@@ -19,7 +19,7 @@ from service.lifecycle.source import Source
 from service.lifecycle.start import Start, start, version_start
 from service.training import UNKNOWN, Dataset, Examples, Recipe
 
-STARTER = Path(__file__).parents[3] / "data"
+STARTER = Path(__file__).parents[2] / "data"
 
 HEAD = "ForSequenceClassification"
 """How the names of classes end whose checkpoints do the task already."""
@@ -37,7 +37,7 @@ STARTER_ORIGIN = (
 )
 SPLIT = (
     "Where nothing was held out beforehand, the split is at random, stratified by label. Texts "
-    "that belong together (one writer, one thread) may stand in both halves."
+    "that belong together (one writer, one thread) may be in both halves."
 )
 
 FROM_SCRATCH = Recipe(epochs=15, batch_size=32, peak_learning_rate=3e-4, warm_up_share=0.1)

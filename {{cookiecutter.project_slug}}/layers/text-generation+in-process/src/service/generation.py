@@ -51,7 +51,7 @@ class ContinuousBatcher(Executor[Decoder, Answer]):
 
         Args:
             prompts: their tokens are all in the model's vocabulary.
-            deadline: ``time.monotonic()`` after which nobody waits for the answers.
+            deadline: ``time.monotonic()`` when the caller gives up.
 
         Raises:
             NotReady: the executor is not ready, or closed.
@@ -66,7 +66,7 @@ class ContinuousBatcher(Executor[Decoder, Answer]):
         return len(self._queue) / self._max_running * seconds
 
     def _run(self, prepared: Decoder) -> None:
-        self._rows = rows = Rows(prepared, self._metrics.model)
+        self._rows = rows = Rows(prepared, self._metrics)
         while self._wait_for_work(rows):
             self._round(rows)
 
@@ -76,7 +76,7 @@ class ContinuousBatcher(Executor[Decoder, Answer]):
         self._drop_waiting()
         self._read_prompts(rows)
         rows.advance()
-        self._metrics.model.running.set(rows.running)
+        self._metrics.running.set(rows.running)
 
     def _wait_for_work(self, rows: Rows) -> bool:
         """Return when there is something to do; false when closed and nothing is left."""
@@ -88,13 +88,13 @@ class ContinuousBatcher(Executor[Decoder, Answer]):
         return True
 
     def _drop_waiting(self) -> None:
-        """Take those out of the queue that nobody waits for any more."""
+        """Remove those from the queue whose callers gave up."""
         with self._changed:
             for answer in list(self._queue):
                 if reason := answer.given_up:
                     self._queue.remove(answer)
-                    self._metrics.model.shed(reason)
-            self._metrics.model.queued.set(len(self._queue))
+                    self._metrics.shed.labels(reason).inc()
+            self._metrics.queued.set(len(self._queue))
 
     def _read_prompts(self, rows: Rows) -> None:
         """Read prompts, one after the other, until the round's share of tokens is used up."""
@@ -113,6 +113,6 @@ class ContinuousBatcher(Executor[Decoder, Answer]):
             if not self._queue:
                 return None
             answer = self._queue.popleft()
-            self._metrics.model.queued.set(len(self._queue))
-        self._metrics.model.wait_seconds.observe(time.monotonic() - answer.since)
+            self._metrics.queued.set(len(self._queue))
+        self._metrics.wait_seconds.observe(time.monotonic() - answer.since)
         return answer

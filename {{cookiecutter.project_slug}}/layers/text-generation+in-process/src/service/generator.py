@@ -32,7 +32,7 @@ class Generator(HostedModel):
 
         Args:
             prompts: their tokens are all in the model's vocabulary.
-            deadline: ``time.monotonic()`` after which nobody waits for the answers.
+            deadline: ``time.monotonic()`` when the caller gives up.
 
         Raises:
             NotReady, QueueFull: as their names say.

@@ -77,7 +77,7 @@ class Model:
     def step(
         self, first_row: int, tokens: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.float32]:
-        """Read some tokens of rows that stand side by side, as ``Decoder`` says."""
+        """Read some tokens of adjacent rows, as ``Decoder`` says."""
         return self._cache.step(first_row, tokens, lengths)
 
     def move(self, source: int, target: int, length: int) -> None:

@@ -1,4 +1,4 @@
-"""The model of one version behind a model server, asked to continue tokens."""
+"""The model of one version behind a model server, which continues tokens."""
 
 import contextlib
 import threading
@@ -45,7 +45,7 @@ class Generator(HostedModel):
 
         Args:
             prompts: their tokens are all in the model's vocabulary.
-            deadline: ``time.monotonic()`` after which nobody waits for the answers.
+            deadline: ``time.monotonic()`` when the caller gives up.
 
         Raises:
             NotReady, ModelServerUnavailable, QueueFull: as their names say.
@@ -70,7 +70,7 @@ class Generator(HostedModel):
                 )
 
     def close(self) -> None:
-        """Wait for the sequences that run, then ask the server no more."""
+        """Wait for the running sequences, then stop calling the server."""
         self._threads.shutdown()
         super().close()
 
@@ -90,7 +90,7 @@ class Generator(HostedModel):
                     retry_after_seconds=1,
                 )
             self._running += count
-            self.metrics.model.running.set(self._running)
+            self.metrics.running.set(self._running)
 
     def _follow(self, answer: Answer, deadline: float) -> None:
         """Let *answer* have its tokens as they come, to the end."""
@@ -99,20 +99,20 @@ class Generator(HostedModel):
             ending = self._give(answer, deadline)
         except CallerError as error:
             answer.put(error)
-        except Exception as error:  # noqa: BLE001  # a fault of ours; who waits has to hear of it
+        except Exception as error:  # noqa: BLE001  # a bug; the waiting caller has to hear of it
             log.exception("sequence_failed", error=repr(error))
             answer.put(CallerError("Something went wrong here."))
         finally:
-            self.metrics.model.endings.labels(ending).inc()
+            self.metrics.endings.labels(ending).inc()
             with self._lock:
                 self._running -= 1
-                self.metrics.model.running.set(self._running)
+                self.metrics.running.set(self._running)
 
     def _give(self, answer: Answer, deadline: float) -> Ending:
         """Hand tokens on until the end, or until nobody waits; gives the ending."""
         if ending := answer.given_up:
             return ending
-        figures = self.metrics.model
+        metrics = self.metrics
         prompt = answer.prompt
         items = self.upstream.stream(
             lambda seconds: self.server.generate(prompt, timeout_seconds=seconds),
@@ -124,11 +124,11 @@ class Generator(HostedModel):
                 if ending := answer.given_up:
                     return ending
                 if is_first:
-                    figures.prompt_tokens.inc(len(prompt.tokens))
-                    figures.first_token_seconds.observe(time.monotonic() - answer.since)
+                    metrics.prompt_tokens.inc(len(prompt.tokens))
+                    metrics.first_token_seconds.observe(time.monotonic() - answer.since)
                     is_first = False
                 answer.put(item)
                 if isinstance(item, str):
                     return item
-                figures.generated_tokens.inc()
+                metrics.generated_tokens.inc()
         raise AssertionError("a stream ends with its reason")

@@ -15,7 +15,7 @@ class Server(Protocol):
         """Whether the server serves the version.
 
         Raises:
-            ServerError: it cannot be asked.
+            ServerError: the call failed.
         """
 
     def generate(

@@ -19,7 +19,7 @@ from service import manifest as manifests
 from service.chat import ChatTemplate
 from service.errors import BadValue
 from service.manifest import Manifest, Signature, Tensor
-from service.task_settings import TaskSettings
+from service.settings import Settings
 from service.text import read_text
 
 NAME = "text-generation"
@@ -85,7 +85,7 @@ class Task:
         OwnerError: a file is missing, or changed since the export.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, settings: TaskSettings) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, settings: Settings) -> None:
         manifests.check_files(folder, manifest, below=str(Path(TOKENIZER).parent))
         self.parameters = Parameters.model_validate(manifest.parameters)
         self.end_tokens = frozenset(self.parameters.end_tokens)

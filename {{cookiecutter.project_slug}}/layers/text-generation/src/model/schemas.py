@@ -73,7 +73,7 @@ class GenerateResponse(BaseModel):
 
     generated_text: str
     finish_reason: FinishReason = Field(
-        description="`stop`: the text came to its end; `length`: there was room for no more."
+        description="`stop`: the text ended; `length`: a limit was reached."
     )
     usage: Usage
     model: ModelVersion

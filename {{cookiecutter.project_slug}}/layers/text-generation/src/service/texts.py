@@ -25,7 +25,7 @@ _UNREADABLE = "\ufffd"
 """What a decoder gives for bytes that are no character, or not yet one."""
 
 FinishReason = Literal["stop", "length"]
-"""``stop`` for the text's own end or a stop string, ``length`` when it was cut off."""
+"""``stop`` where the text ended, ``length`` where a limit was reached."""
 
 Ending = Literal["stop", "length", "cancelled", "deadline", "failed"]
 """How a sequence ended."""
@@ -92,7 +92,7 @@ class Answer:
     Args:
         number: of the prompt in the request.
         prompt: what is answered.
-        deadline: ``time.monotonic()`` after which nobody waits.
+        deadline: ``time.monotonic()`` when the caller gives up.
         came: where the request finds its tokens.
     """
 
@@ -115,12 +115,12 @@ class Answer:
         self._given_up = "stop"
 
     def cancel(self) -> None:
-        """Free the sequence's place, if it still has one: nobody waits for more."""
+        """Free the sequence's place, if it still has one."""
         self._given_up = self._given_up or "cancelled"
 
     @property
     def given_up(self) -> Ending | None:
-        """Why nobody waits for more; ``None`` while somebody does."""
+        """Why the caller gave up; ``None`` while it waits."""
         if self._given_up is None and self._deadline <= time.monotonic():
             return "deadline"
         return self._given_up
@@ -135,7 +135,7 @@ class Answers:
 
     Args:
         prompts: what is answered.
-        deadline: ``time.monotonic()`` after which nobody waits.
+        deadline: ``time.monotonic()`` when the caller gives up.
     """
 
     def __init__(self, prompts: Sequence[Prompt], deadline: float) -> None:
@@ -169,7 +169,7 @@ class Answers:
         return number, item
 
     def cancel(self) -> None:
-        """Free the places of all sequences: nobody waits for more."""
+        """Free the places of all sequences."""
         for answer in self.each:
             answer.cancel()
 
@@ -233,7 +233,7 @@ class TextStream:
         ]
 
     def close(self) -> None:
-        """Free the places of texts that nobody waits for any more."""
+        """Say that the caller gave up."""
         self._answers.cancel()
 
     def _next_piece(self) -> Piece | None:

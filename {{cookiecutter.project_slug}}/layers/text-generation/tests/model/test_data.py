@@ -147,7 +147,7 @@ def test_nothing_is_required_of_a_model_that_learns_other_texts(tmp_path: Path) 
     assert data.load(Source(data=write(tmp_path / "a.jsonl", *LINES))).threshold is None
 
 
-def test_figures_are_as_worked_out_by_hand() -> None:
+def test_metrics_are_as_worked_out_by_hand() -> None:
     report = evaluation.Report(
         losses=np.log(np.array([[2, 1, 1], [1, 8, 1]], np.float32)),
         hits=np.array([[True, True, False], [True, False, True]]),

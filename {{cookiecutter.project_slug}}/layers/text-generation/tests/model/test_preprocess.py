@@ -12,7 +12,7 @@ from model.preprocess import CHAT_TEMPLATE, TOKENIZER, Task
 from service import manifest as manifests
 from service.errors import BadValue, OwnerError
 from service.lifecycle import byte_pairs
-from service.task_settings import TaskSettings
+from service.settings import Settings
 
 TEXTS = ["a", "Grüße, 世界!", "👩‍👩‍👧 🇺🇳", " two  spaces\t\r\n", "\u202b\u05d0\u05d1", "e\u0301"]
 
@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def task_of(folder: Path, **settings: object) -> Task:
-    return Task(folder, manifests.read(folder), TaskSettings.model_validate(settings))
+    return Task(folder, manifests.read(folder), Settings.model_validate(settings))
 
 
 def vouch_for_changes(folder: Path) -> None:

@@ -27,7 +27,7 @@ from service.lifecycle.start import start, version_start
 from service.tags import OUTSIDE, tags_of
 from service.training import UNKNOWN, Dataset, Examples, Recipe
 
-STARTER = Path(__file__).parents[3] / "data"
+STARTER = Path(__file__).parents[2] / "data"
 
 HEAD = "ForTokenClassification"
 """How the names of classes end whose checkpoints do the task already."""
@@ -45,7 +45,7 @@ STARTER_ORIGIN = (
 )
 SPLIT = (
     "Where nothing was held out beforehand, the split is at random. Texts that belong together "
-    "(one writer, one source) may stand in both halves."
+    "(one writer, one source) may be in both halves."
 )
 
 FROM_SCRATCH = Recipe(epochs=2, batch_size=32, peak_learning_rate=1.5e-3, warm_up_share=0.1)

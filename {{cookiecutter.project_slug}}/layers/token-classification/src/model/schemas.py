@@ -20,7 +20,7 @@ __all__ = [
 
 
 class Entity(BaseModel):
-    """One entity, and where it stands in the caller's own text."""
+    """One entity, and where it is in the caller's own text."""
 
     text: str
     label: str

@@ -165,7 +165,7 @@ def test_batches_cut_targets_as_they_cut_texts(starter: Dataset) -> None:
     assert known == (starter.held_out.targets != UNKNOWN).sum()
 
 
-def test_figures_over_entities_are_as_worked_out_by_hand() -> None:
+def test_metrics_over_entities_are_as_worked_out_by_hand() -> None:
     """A place is found; a person is cut short, so neither half of that answer is right."""
     true = np.array([[UNKNOWN, 3, 4, 0, 1, UNKNOWN], [UNKNOWN, 0, 0, UNKNOWN, 1, UNKNOWN]])
     given = np.array([[0, 3, 0, 0, 1, 3], [3, 0, 3, 3, 1, 0]])

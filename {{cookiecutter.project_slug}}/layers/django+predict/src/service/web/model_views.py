@@ -1,4 +1,4 @@
-"""The routes that ask the model: read, call, answer."""
+"""The routes that call the model: read, call, answer."""
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
@@ -37,7 +37,7 @@ def model(request: HttpRequest, name: str, version: str | None = None) -> HttpRe
 
 
 def model_ready(request: HttpRequest, name: str, version: str | None = None) -> HttpResponse:
-    """Whether the model can be asked."""
+    """Whether the model is ready."""
     return respond(open_inference.model_ready(context(request), name, version))
 
 

@@ -35,7 +35,7 @@ class ProblemMiddleware:
         return problem(request, error)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """What the caller is told of *error*; a fault of ours goes to ``unexpected``."""
+        """What the caller is told of *error*; a bug goes to ``unexpected``."""
         return problem(request, error) if isinstance(error, CallerError) else None
 
 
@@ -45,7 +45,7 @@ def not_found(request: HttpRequest, exception: Http404) -> HttpResponse:  # noqa
 
 
 def unexpected(request: HttpRequest) -> HttpResponse:
-    """A fault of ours: the log has it."""
+    """A bug in the service: the log has it."""
     log.exception("unexpected_error")
     return problem(request, Unexpected())
 

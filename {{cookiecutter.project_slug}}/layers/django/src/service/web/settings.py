@@ -1,6 +1,6 @@
 """Django's settings: only what a service without database, sessions or templates uses.
 
-What can be set from outside stands in ``service/settings.py``.
+The service's own settings are in ``service/settings.py``.
 """
 
 ALLOWED_HOSTS = ["*"]  # which names lead here is the ingress's concern

@@ -17,7 +17,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Figures for Prometheus."""
+    """Metrics for Prometheus."""
     return respond(handlers.metrics(context(request)))
 
 

@@ -1,4 +1,4 @@
-"""The routes that ask the model: read, call, answer."""
+"""The routes that call the model: read, call, answer."""
 
 from flask import Blueprint, Response, request
 
@@ -46,7 +46,7 @@ def model(name: str, version: str | None = None) -> Response:
 @model_views.get("/v2/models/<name>/ready")
 @model_views.get("/v2/models/<name>/versions/<version>/ready")
 def model_ready(name: str, version: str | None = None) -> Response:
-    """Whether the model can be asked."""
+    """Whether the model is ready."""
     return respond(open_inference.model_ready(context(), name, version))
 
 

@@ -1,4 +1,4 @@
-"""The routes that ask the model: read, call, answer."""
+"""The routes that call the model: read, call, answer."""
 
 from flask import Blueprint, Response, request
 

@@ -37,6 +37,6 @@ def method_not_allowed(_error: WerkzeugMethodNotAllowed) -> Response:
 
 
 def unexpected(_error: Exception) -> Response:
-    """A fault of ours: the log has it."""
+    """A bug in the service: the log has it."""
     log.exception("unexpected_error")
     return problem(Unexpected())

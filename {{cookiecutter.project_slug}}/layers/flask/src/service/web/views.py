@@ -22,7 +22,7 @@ def readyz() -> Response:
 
 @views.get("/metrics")
 def metrics() -> Response:
-    """Figures for Prometheus."""
+    """Metrics for Prometheus."""
     return respond(handlers.metrics(context()))
 
 

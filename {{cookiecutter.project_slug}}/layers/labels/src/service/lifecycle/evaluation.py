@@ -1,4 +1,4 @@
-"""How good a classifier is: figures, a table and a picture. Knows nothing of inputs."""
+"""Evaluates a classifier: metrics, a table and a picture. Knows nothing of inputs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,9 +52,9 @@ class Report:
 
     @property
     def details(self) -> str:
-        """Figures for each label, and the picture, in Markdown."""
+        """Metrics of each label, and the picture, in Markdown."""
         if not self.confusion.any():
-            return "No right answers are known, so nothing was measured."
+            return "The held-out examples have no labels, so nothing was measured."
         rows = zip(
             self.labels,
             self.confusion.sum(axis=1),
@@ -124,7 +124,7 @@ class Report:
 
 
 def judge(model: Network, examples: Dataset) -> Report:
-    """Ask *model* the held-out examples."""
+    """Run *model* on the held-out examples."""
     held_out = examples.held_out
     signature = examples.parameters.signature(len(examples.labels))
     outputs = engine.predict(model, signature, held_out.inputs)
@@ -132,7 +132,7 @@ def judge(model: Network, examples: Dataset) -> Report:
 
 
 def judge_version(predict: Predict, manifest: Manifest, examples: Examples) -> Report:
-    """Ask an exported model *examples*.
+    """Run an exported model on *examples*.
 
     Args:
         predict: gives its outputs for a batch of any length.

@@ -1,4 +1,4 @@
-"""What the routes that ask the model answer, whatever the web framework."""
+"""Handlers of the routes that call the model, for every web framework."""
 
 from pydantic import BaseModel
 

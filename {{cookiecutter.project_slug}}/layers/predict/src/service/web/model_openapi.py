@@ -1,4 +1,4 @@
-"""The description of the routes that ask the model."""
+"""The description of the routes that call the model."""
 
 from openapi_pydantic import MediaType, Operation, PathItem, RequestBody, Schema
 

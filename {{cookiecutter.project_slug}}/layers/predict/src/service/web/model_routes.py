@@ -1,4 +1,4 @@
-"""The routes that ask the model."""
+"""The routes that call the model."""
 
 MODEL_ROUTES: dict[str, tuple[str, ...]] = {
     "/predict": ("POST",),

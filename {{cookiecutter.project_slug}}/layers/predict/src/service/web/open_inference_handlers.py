@@ -81,7 +81,7 @@ def infer(
     _check_model(context, name, version)
     pipeline, settings = context.pipeline, context.settings
     deadline = time.monotonic() + timeout_seconds(timeout, settings.request_timeout_seconds)
-    with context.metrics.model.preprocess_seconds.time():
+    with context.metrics.preprocess_seconds.time():
         inference = read_request(
             body,
             header_length,

@@ -86,7 +86,7 @@ def _paths(path: str, name: str, *parameters: Parameter) -> dict[str, PathItem]:
         ),
         f"{path}/ready": get(
             f"{name}_ready",
-            "Can the model be asked?",
+            "Is the model ready?",
             _TAG,
             parameters,
             s200=json("Yes.", ModelReady),

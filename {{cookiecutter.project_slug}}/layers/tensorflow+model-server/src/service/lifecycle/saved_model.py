@@ -14,7 +14,7 @@ from service.owner import Network, Parameters
 from service.runtime import quiet
 
 WARM_UP = "assets.extra/tf_serving_warmup_requests"
-"""TensorFlow Serving asks these before it says that a version is available
+"""TensorFlow Serving runs these before it reports a version as available
 (https://www.tensorflow.org/tfx/serving/saved_model_warmup)."""
 
 

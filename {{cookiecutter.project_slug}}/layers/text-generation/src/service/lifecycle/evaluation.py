@@ -1,4 +1,4 @@
-"""How well a generator foresees texts: figures, and golden steps. Knows nothing of texts."""
+"""Evaluates a generator: metrics, and golden steps. Knows nothing of texts."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +55,7 @@ class Report:
 
     @property
     def details(self) -> str:
-        """What the figures mean, in Markdown."""
+        """What the metrics mean, in Markdown."""
         return (
             f"Of {len(self.known)} held-out texts {int(self.known.sum())} tokens were to be "
             "foreseen, each from what stands before it.\n\n"

@@ -64,7 +64,7 @@ class EventStream:
             raise
         except CallerError as error:
             return self._end_with(error)
-        except Exception:  # noqa: BLE001  # a fault of ours, which no caller should have to guess
+        except Exception:  # noqa: BLE001  # a bug, which no caller should have to guess
             log.exception("unexpected_error")
             return self._end_with(Unexpected())
         if message is None:

@@ -1,4 +1,4 @@
-"""What the service's own routes that ask the model answer, whatever the web framework."""
+"""Handlers of the service's own routes that call the model, for every web framework."""
 
 from collections.abc import Iterator
 

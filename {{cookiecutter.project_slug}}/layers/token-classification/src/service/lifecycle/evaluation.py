@@ -1,4 +1,4 @@
-"""How good a finder of entities is: figures and a table. Knows nothing of texts."""
+"""Evaluates named entities: metrics and a table. Knows nothing of texts."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -80,9 +80,9 @@ class Report:
 
     @property
     def details(self) -> str:
-        """Figures for each label, in Markdown."""
+        """Metrics of each label, in Markdown."""
         if not self.counts:
-            return "No right answers are known, so nothing was measured."
+            return "The held-out examples have no labels, so nothing was measured."
         lines = [
             f"| {label} | {each.true} | {each.precision:.3f} | {each.recall:.3f} | {each.f1:.3f} |"
             for label, each in self.counts.items()
@@ -109,7 +109,7 @@ class Report:
 
 
 def judge(model: Network, examples: Dataset) -> Report:
-    """Ask *model* the held-out examples."""
+    """Run *model* on the held-out examples."""
     held_out = examples.held_out
     signature = examples.parameters.signature(len(examples.labels))
     outputs = engine.predict(model, signature, held_out.inputs)
@@ -117,7 +117,7 @@ def judge(model: Network, examples: Dataset) -> Report:
 
 
 def judge_version(predict: Predict, manifest: Manifest, examples: Examples) -> Report:
-    """Ask an exported model *examples*.
+    """Run an exported model on *examples*.
 
     Args:
         predict: gives its outputs for a batch of any length.

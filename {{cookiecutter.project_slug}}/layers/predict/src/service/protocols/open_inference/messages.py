@@ -110,7 +110,7 @@ class ServerMetadata(BaseModel):
 
 
 class TensorMetadata(BaseModel):
-    """One input or output of the model; -1 stands for an axis of any length."""
+    """One input or output of the model; -1 is an axis of any length."""
 
     name: str
     datatype: str

@@ -44,7 +44,7 @@ def write_response(
             output.data = array.ravel().tolist()
         else:
             raise InvalidInput.of(
-                "outputs", f"{name} holds NaN or infinity, which JSON cannot; ask for it in bytes"
+                "outputs", f"{name} holds NaN or infinity, which JSON cannot; request it in bytes"
             )
         described.append(output)
     response = InferenceResponse(

@@ -13,7 +13,7 @@ _OURS = (
     errors.ModelFailed,
     errors.Unexpected,
 )
-"""What a caller cannot mend."""
+"""What a caller cannot fix."""
 
 
 class ModelNotFound(NotFound):

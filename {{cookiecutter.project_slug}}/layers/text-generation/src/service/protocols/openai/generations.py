@@ -1,4 +1,4 @@
-"""Requests of the OpenAI API -> what the pipeline is asked."""
+"""Requests of the OpenAI API -> calls of the pipeline."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,0 @@
-"""Does a running service keep up? ``python -m loadtest URL`` asks it from several clients at once.
-
-Standard library alone, like the smoke test, whose examples it asks.
-"""

@@ -1,1 +1,0 @@
-"""Brings a release to where it runs, and back. Needs Python, and ``docker`` or ``kubectl``."""

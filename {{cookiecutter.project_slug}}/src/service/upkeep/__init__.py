@@ -1,1 +1,0 @@
-"""What keeps the repository fresh. The service itself imports nothing from here."""
