@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from service.errors import CallerError, ModelFailed
 from service.metrics import Metrics
 from service.rows import Rows
-from service.sequences import Answers, Prompt
+from service.texts import Answers, Prompt
 
 MOST = 4
 

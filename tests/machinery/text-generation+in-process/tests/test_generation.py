@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from service.errors import CallerError, DeadlineExceeded, ModelFailed, NotReady, QueueFull
 from service.generation import ContinuousBatcher
 from service.metrics import Metrics
-from service.sequences import Answers, Prompt
+from service.texts import Answers, Prompt
 from service.settings import Settings
 
 LONG = 10_000

@@ -23,7 +23,7 @@ from service.metrics import Metrics
 from service.owner import Parameters
 from service.rows import Rows
 from service.sampling import Sampling
-from service.sequences import Answers, Prompt
+from service.texts import Answers, Prompt
 from service.threads import available_cpus
 
 _A_DAY = 24 * 3600.0

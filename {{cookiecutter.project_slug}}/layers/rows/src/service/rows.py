@@ -15,7 +15,7 @@ from service.errors import ModelFailed
 from service.logs import log
 from service.metrics import Metrics
 from service.sampling import Sampler
-from service.sequences import Answer, Ending
+from service.texts import Answer, Ending
 
 _SMOOTHING = 0.1
 """Weight of the newest sequence in the measured time per sequence."""

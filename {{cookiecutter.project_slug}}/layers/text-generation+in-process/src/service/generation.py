@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from service.executor import Executor
 from service.metrics import Metrics
 from service.rows import Decoder, Rows
-from service.sequences import Answer, Answers, Prompt
+from service.texts import Answer, Answers, Prompt
 
 
 class ContinuousBatcher(Executor[Decoder, Answer]):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from service.generation import ContinuousBatcher
 from service.hosting import HostedModel
 from service.rows import Decoder
-from service.sequences import Answers, Prompt
+from service.texts import Answers, Prompt
 
 
 class Generator(HostedModel):

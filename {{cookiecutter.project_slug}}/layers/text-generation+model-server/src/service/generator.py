@@ -15,7 +15,7 @@ from service.logs import log
 from service.metrics import Metrics
 from service.model_server import ModelServer
 from service.sampling import Sampling
-from service.sequences import Answer, Answers, Ending, Prompt
+from service.texts import Answer, Answers, Ending, Prompt
 from service.server_interface import Connect
 from service.settings import Settings
 

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 
 from service.errors import BadValue, InvalidInput
 from service.generator import Generator
-from service.sequences import Prompt
-from service.texts import Completion, Generation, TextStream
+from service.texts import Completion, Generation, Prompt, TextStream
 
 
 class Pipeline(Generator):
@@ -25,21 +24,13 @@ class Pipeline(Generator):
         deadline = time.monotonic() + timeout_seconds
         prompts = [self._prompt(generation) for generation in generations]
         answers = self.submit(prompts, deadline=deadline)
-        return TextStream(answers, generations, self.task.decode)
+        return TextStream(answers, generations, self.task.tokenizer)
 
     def complete(
         self, generations: Sequence[Generation], *, timeout_seconds: float
     ) -> list[Completion]:
-        """The whole texts.
-
-        Raises:
-            DeadlineExceeded, ModelFailed: as their names say; and as for :meth:`generate`.
-        """
-        stream = self.generate(generations, timeout_seconds=timeout_seconds)
-        try:
-            return stream.completions()
-        finally:
-            stream.close()
+        """The whole texts; errors are those of :meth:`generate` and ``TextStream``."""
+        return self.generate(generations, timeout_seconds=timeout_seconds).completions()
 
     def _prompt(self, generation: Generation) -> Prompt:
         """What the executor is told.
