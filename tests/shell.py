@@ -94,13 +94,14 @@ def image_of_run(name: str) -> str:
 def remove_images_of_run() -> None:
     """Remove the images that all processes of this run shared."""
     if engine_answers():
-        remove_images(
-            *docker(
-                "images",
-                "--format={{.Repository}}:{{.Tag}}",
-                f"--filter=reference={image_of_run('*')}",
-            ).split()
-        )
+        remove_images(*images_named(image_of_run("")))
+
+
+def images_named(*beginnings: str) -> list[str]:
+    """The names of images that begin so; a pushed one also has a name with its digest."""
+    names = "--format={{.Repository}}:{{.Tag}} {{.Repository}}@{{.Digest}}"
+    listed = docker("images", "--digests", names).split()
+    return [each for each in listed if each.startswith(beginnings) and "<none>" not in each]
 
 
 def remove_images(*names: str) -> None:

@@ -16,6 +16,7 @@ from typing import Self
 import pytest
 import yaml
 
+from bakes import Bake
 from containers import first_example, media_type
 from matrix import Combination
 from service import free_port
@@ -59,10 +60,18 @@ FORMER_NAMES = """\
 # For a cluster of before 2021, which knows two APIs by their former names.
 case " $* " in
 *" --kustomize build/deploy "*)
+    words=()
+    for word; do
+        case $word in
+        --kustomize) words+=(--filename=-) ;;
+        build/deploy) ;;
+        *) words+=("$word") ;;
+        esac
+    done
     {kubectl} kustomize build/deploy |
         sed -E 's#(apiVersion: )policy/v1$#\\1policy/v1beta1#
                 s#(apiVersion: )autoscaling/v2$#\\1autoscaling/v2beta2#' |
-        exec {kubectl} "${{@/#--kustomize/--filename=-}}" ;;
+        exec {kubectl} "${{words[@]}}" ;;
 *) exec {kubectl} "$@" ;;
 esac
 """

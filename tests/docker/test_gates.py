@@ -19,7 +19,7 @@ from containers import started, tagged
 from matrix import ROWS, Combination, name_of, one_per
 from runners import cosign
 from service import free_port
-from shell import docker, make, refused, remove_images, run
+from shell import docker, images_named, make, refused, remove_images, run
 
 BUILD = {
     "BUILDER_ID": "https://ci.example/me/digits/pipeline",
@@ -80,9 +80,7 @@ def built(
 
     yield build
     for repo in done:
-        names = docker("images", "--format={{.Repository}}:{{.Tag}}").split()
-        own = repo.image.rpartition(":")[0]
-        remove_images(*(name for name in names if name.startswith(own)))
+        remove_images(*images_named(repo.image.rpartition(":")[0]))
 
 
 @pytest.fixture(scope="module")
@@ -154,8 +152,8 @@ def test_a_bill_of_materials_has_what_the_image_has_and_nothing_else(
     repo.make("sbom")
 
     found = repo.report("sbom.cdx.json")
-    assert (found["bomFormat"], found["specVersion"]) == ("CycloneDX", "1.6")
-    purls = [component.get("purl", "") for component in found["components"]]
+    assert (found["bomFormat"], found["specVersion"]) == ("CycloneDX", "1.7")
+    purls = [each["purl"] for each in found["components"] if "purl" in each]
     listed = {name for purl in purls for name in re.findall("^pkg:pypi/([^@]+)@", purl)}
     assert {re.sub("[-_.]+", "-", name) for name in listed} == packages_of(repo.image)
     assert {"numpy", row["framework"]} <= listed

@@ -15,7 +15,7 @@ from pipelines import targets
 from registry import running_registry
 from runners import RUNNERS, Settings, bare_clone, container_image, cosign
 from service import free_port
-from shell import docker, remove_images, run
+from shell import images_named, remove_images, run
 
 pytestmark = pytest.mark.image
 
@@ -32,8 +32,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settin
     with running_registry(tmp_path) as address:
         yield Settings(address, tmp_path / "cosign.key", free_port(), project)
         run("docker", "compose", f"--project-name={project}", "down", "--timeout=5")
-        images = docker("images", "--format={{.Repository}}:{{.Tag}}").split()
-        remove_images(*(name for name in images if name.startswith(address)))
+        remove_images(*images_named(address))
 
 
 @pytest.mark.parametrize("ci", AXES["ci"])

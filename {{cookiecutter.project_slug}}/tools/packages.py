@@ -116,8 +116,9 @@ def refuse_wrong_python(project: str) -> None:
         )
     if (platform.system(), platform.machine()) == ("Darwin", "x86_64"):
         sys.exit(
-            f"{this} for Intel Macs, for which PyTorch and TensorFlow have no builds any more. On "
-            "Apple silicon, name an arm64 Python by PYTHON=; else work in a Linux container."
+            f"{this} for Intel Macs, for which the machine-learning framework has no builds any "
+            "more. On Apple silicon, name an arm64 Python by PYTHON=; otherwise work in a Linux "
+            "container."
         )
 
 

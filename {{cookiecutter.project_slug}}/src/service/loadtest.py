@@ -133,7 +133,7 @@ def text(found: dict[str, Any]) -> str:
     errors = ", ".join(f"{count} x {name}" for name, count in found["errors"].items()) or "none"
     return (
         f"{found['requests']} requests of {found['clients']} clients in {found['seconds']:.1f} s: "
-        f"{found['requests_per_second']:.1f} right answers per second\n"
+        f"{found['requests_per_second']:.1f} correct answers per second\n"
         f"latency: p50 {p50}, p95 {p95}, p99 {p99}; errors: {errors}"
     )
 
