@@ -4,17 +4,25 @@ Preprocessing and postprocessing run in the request's thread, wherever the model
 """
 
 import time
+from collections.abc import Sequence
 
-from service.inputs import Inputs
-from service.owner import Prediction
+from service.errors import BadValue, FieldError, InvalidInput
+from service.owner import Prediction, Prepared
 from service.predictor import Predictor
 
 
 class Pipeline(Predictor):
     """Answers predictions from the moment its model is ready."""
 
-    def predict(self, inputs: Inputs, *, timeout_seconds: float) -> list[Prediction]:
-        """Predict all *inputs* of one request.
+    def predict(
+        self, values: Sequence[bytes | str], names: Sequence[str], *, timeout_seconds: float
+    ) -> list[Prediction]:
+        """Predict all *values* of one request.
+
+        Args:
+            values: what the task reads.
+            names: where in the request each stands, for errors.
+            timeout_seconds: how long the caller waits.
 
         Raises:
             InvalidInput: one or more cannot be read; names each.
@@ -22,9 +30,21 @@ class Pipeline(Predictor):
         """
         deadline = time.monotonic() + timeout_seconds
         with self.metrics.preprocess_seconds.time():
-            prepared = inputs.prepared(self.task.preprocess)
+            prepared = self._preprocess(values, names)
         outputs = self.run([each.arrays for each in prepared], deadline=deadline)
         return [
             self.task.postprocess(each, output)
             for each, output in zip(prepared, outputs, strict=True)
         ]
+
+    def _preprocess(self, values: Sequence[bytes | str], names: Sequence[str]) -> list[Prepared]:
+        prepared = []
+        wrong = []
+        for name, value in zip(names, values, strict=True):
+            try:
+                prepared.append(self.task.preprocess(value))
+            except BadValue as error:
+                wrong.append(FieldError(name, str(error)))
+        if wrong:
+            raise InvalidInput(f"{wrong[0].field}: {wrong[0].detail}", fields=wrong)
+        return prepared

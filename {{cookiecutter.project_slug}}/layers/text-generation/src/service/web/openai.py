@@ -2,62 +2,54 @@
 
 from collections.abc import Iterator, Sequence
 
-from service.inputs import read_request
 from service.owner import Usage
 from service.protocols.openai import generations
 from service.protocols.openai.answers import ChatWriter, CompletionWriter, Model, ModelList
 from service.protocols.openai.errors import ModelNotFound
 from service.protocols.openai.requests import ChatRequest, CompletionRequest, TextRequest
 from service.texts import Generation, TextStream
-from service.web.events import Events
-from service.web.handlers import Context, Reply, timeout_seconds
+from service.web import events
+from service.web.generate import read_request
+from service.web.requests import Context, Reply, Request
 
 
-def models(context: Context) -> Reply:
+def models(context: Context, _request: Request) -> Reply:
     """The models that are served."""
     answer = ModelList(data=[Model.of(context.pipeline.manifest)])
     return Reply(answer.model_dump_json().encode())
 
 
-def model(context: Context, name: str) -> Reply:
-    """The model called *name*.
+def model(context: Context, request: Request) -> Reply:
+    """One model.
 
     Raises:
         ModelNotFound: another is served.
     """
-    _check_model(context, name)
+    _check_model(context, request.parameters["name"])
     return Reply(Model.of(context.pipeline.manifest).model_dump_json().encode())
 
 
-def complete(
-    context: Context, content_type: str, body: bytes, timeout: str | None
-) -> Reply | Events:
-    """Go on with the texts in *body*.
-
-    Args:
-        context: pipeline and limits.
-        content_type: of the request; may be empty.
-        body: of the request.
-        timeout: the header X-Request-Timeout, in seconds, where the caller sent it.
+def complete(context: Context, request: Request) -> Reply:
+    """Continue texts.
 
     Raises:
         CallerError: as for ``read_request``, ``Pipeline.generate`` and ``Pipeline.complete``.
         ModelNotFound: another model is served.
     """
-    request = read_request(CompletionRequest, content_type, body)
-    _check_model(context, request.model)
-    wanted = generations.of_completion(request, context.pipeline.task, context.settings.max_inputs)
+    wanted = read_request(CompletionRequest, request)
+    _check_model(context, wanted.model)
+    texts = generations.of_completion(wanted, context.pipeline.task, context.settings.max_inputs)
     writer = CompletionWriter(context.pipeline.model_version)
-    return _answer(context, request, wanted, writer, timeout)
+    return _answer(context, request, wanted, texts, writer)
 
 
-def chat(context: Context, content_type: str, body: bytes, timeout: str | None) -> Reply | Events:
-    """Go on with the conversation in *body*; arguments and errors are those of :func:`complete`."""
-    request = read_request(ChatRequest, content_type, body)
-    _check_model(context, request.model)
-    wanted = generations.of_chat(request, context.pipeline.task, context.settings.max_inputs)
+def chat(context: Context, request: Request) -> Reply:
+    """Continue a conversation; errors are those of :func:`complete`."""
+    wanted = read_request(ChatRequest, request)
+    _check_model(context, wanted.model)
+    texts = generations.of_chat(wanted, context.pipeline.task, context.settings.max_inputs)
     writer = ChatWriter(context.pipeline.model_version)
-    return _answer(context, request, wanted, writer, timeout)
+    return _answer(context, request, wanted, texts, writer)
 
 
 def _check_model(context: Context, name: str) -> None:
@@ -68,20 +60,20 @@ def _check_model(context: Context, name: str) -> None:
 
 def _answer(
     context: Context,
-    request: TextRequest,
-    wanted: Sequence[Generation],
+    request: Request,
+    wanted: TextRequest,
+    texts: Sequence[Generation],
     writer: CompletionWriter | ChatWriter,
-    timeout: str | None,
-) -> Reply | Events:
-    seconds = timeout_seconds(timeout, context.settings.request_timeout_seconds)
+) -> Reply:
+    seconds = request.timeout_seconds(context.settings.request_timeout_seconds)
     # A prompt is read once for each of its n texts, but counts once.
-    prompt_tokens = sum(len(each.tokens) for each in wanted[:: request.n or 1])
-    if request.stream:
-        stream = context.pipeline.generate(wanted, timeout_seconds=seconds)
-        has_usage = bool(request.stream_options and request.stream_options.include_usage)
-        messages = _messages(stream, writer, len(wanted), prompt_tokens if has_usage else None)
-        return Events(messages, stream.close)
-    completions = context.pipeline.complete(wanted, timeout_seconds=seconds)
+    prompt_tokens = sum(len(each.tokens) for each in texts[:: wanted.n or 1])
+    if wanted.stream:
+        stream = context.pipeline.generate(texts, timeout_seconds=seconds)
+        has_usage = bool(wanted.stream_options and wanted.stream_options.include_usage)
+        messages = _messages(stream, writer, len(texts), prompt_tokens if has_usage else None)
+        return events.stream(request, messages, stream.close)
+    completions = context.pipeline.complete(texts, timeout_seconds=seconds)
     usage = Usage.of(prompt_tokens, sum(each.new_tokens for each in completions))
     return Reply(writer.whole(completions, usage).model_dump_json().encode())
 

@@ -1,27 +1,41 @@
-"""A request's body -> the values in it, by its Content-Type.
-
-One reader for every web framework, so that all answer alike. Knows nothing of routes, and leaves
-what a value means to the task.
-"""
+"""``POST /predict``: inputs by their Content-Type in, predictions out."""
 
 import io
-from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import Message
 
 from multipart import MultipartError, MultipartParser, ParserLimitReached
+from openapi_pydantic import MediaType, Schema
+from pydantic import BaseModel
 
-from service.errors import BadValue, FieldError, InvalidInput, MalformedBody, UnsupportedMediaType
-from service.json_bodies import read_json, validate
+from service.errors import FieldError, InvalidInput, MalformedBody, UnsupportedMediaType
+from service.manifest import ModelVersion
 from service.owner import (
     INPUT_FIELD,
     RAW_MEDIA_TYPES,
+    Prediction,
     PredictManyRequest,
     PredictRequest,
-    Prepared,
 )
+from service.web.openapi import media
+from service.web.requests import Context, Reply, Request, read_json, validate
 
 ACCEPTED = ("application/json", "multipart/form-data", *RAW_MEDIA_TYPES)
+
+_BINARY = Schema(type="string", schema_format="binary")
+BODY = {
+    "application/json": media(PredictRequest, PredictManyRequest),
+    "multipart/form-data": MediaType(
+        media_type_schema=Schema(
+            type="object",
+            properties={INPUT_FIELD: Schema(type="array", items=_BINARY, minItems=1)},
+            required=[INPUT_FIELD],
+            additionalProperties=False,
+        )
+    ),
+    **{kind: MediaType(media_type_schema=_BINARY) for kind in RAW_MEDIA_TYPES},
+}
+"""What is accepted, by Content-Type."""
 
 
 @dataclass(frozen=True)
@@ -36,21 +50,37 @@ class Inputs:
     names: list[str]
     is_many: bool
 
-    def prepared(self, preprocess: Callable[[bytes | str], Prepared]) -> list[Prepared]:
-        """Each value as *preprocess* makes it.
 
-        Raises:
-            InvalidInput: *preprocess* raises ``BadValue`` for one or more; names each.
-        """
-        prepared, wrong = [], []
-        for name, value in zip(self.names, self.values, strict=True):
-            try:
-                prepared.append(preprocess(value))
-            except BadValue as error:
-                wrong.append(FieldError(name, str(error)))
-        if wrong:
-            raise InvalidInput(f"{wrong[0].field}: {wrong[0].detail}", fields=wrong)
-        return prepared
+class PredictResponse(Prediction):
+    """The answer for one input."""
+
+    model: ModelVersion
+
+
+class PredictManyResponse(BaseModel):
+    """The answers for several inputs, in their order."""
+
+    predictions: list[Prediction]
+    model: ModelVersion
+
+
+def predict(context: Context, request: Request) -> Reply:
+    """Predict one input or several.
+
+    Raises:
+        CallerError: as for ``read_inputs`` and ``Pipeline.predict``.
+    """
+    settings, pipeline = context.settings, context.pipeline
+    inputs = read_inputs(request.content_type, request.body, max_inputs=settings.max_inputs)
+    seconds = request.timeout_seconds(settings.request_timeout_seconds)
+    predictions = pipeline.predict(inputs.values, inputs.names, timeout_seconds=seconds)
+    model = pipeline.model_version
+    answer: BaseModel
+    if inputs.is_many:
+        answer = PredictManyResponse(predictions=predictions, model=model)
+    else:
+        answer = PredictResponse(**dict(predictions[0]), model=model)
+    return Reply(answer.model_dump_json().encode())
 
 
 def read_inputs(content_type: str, body: bytes, *, max_inputs: int) -> Inputs:
