@@ -1,2 +1,3 @@
 $(INSTALLED): requirements.lock requirements-cuda.lock | $(UV)
-	$(PACKAGES) install "$(TORCH_INDEX)"
+	$(BIN)/python tools/pytorch.py "$(VENV)" "$(TORCH_INDEX)"
+	$(PACKAGES) install
