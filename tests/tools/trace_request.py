@@ -19,7 +19,6 @@ import httpx
 import samples
 from fake_version import write_fake_version
 from fakes import fake_model
-
 from service.metrics import Metrics
 from service.pipeline import Pipeline
 from service.settings import Settings
