@@ -42,11 +42,7 @@ DEFAULT_MAX_TOKENS = 16
 
 
 class Only:
-    """Marks a field that the service cannot honour.
-
-    Args:
-        neutral: the values that are accepted beside ``None``, because they change nothing.
-    """
+    """Marks a field that the service cannot honour; ``None`` and *neutral* values are accepted."""
 
     def __init__(self, neutral: Sequence[object] = ()) -> None:
         self._neutral = (None, *neutral)
