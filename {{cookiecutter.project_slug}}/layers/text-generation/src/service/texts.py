@@ -39,7 +39,7 @@ Item: TypeAlias = int | FinishReason | CallerError
 
 @dataclass(frozen=True)
 class Generation:
-    """One text that is wanted; the fields' names are those that the caller used, for errors."""
+    """One text that is wanted; errors name *prompt_field* and *limit_field* of the request."""
 
     tokens: Sequence[int]
     sampling: Sampling
