@@ -13,13 +13,18 @@ import numpy.typing as npt
 import torch
 from torch import nn
 from transformers import AutoConfig, PreTrainedConfig
+# only: text-classification
+from transformers import AutoModelForSequenceClassification as AutoModelForTask
+# end
+# only: token-classification
+from transformers import AutoModelForTokenClassification as AutoModelForTask
+# end
 from transformers.utils import logging
 
-from model.head import AutoModelForTask
 from model.preprocess import Parameters
 from service.errors import OwnerError
-from service.framework import DEVICE
 from service.manifest import Arrays
+from service.runtime import DEVICE
 from service.training import UNKNOWN, Recipe
 
 logging.set_verbosity_error()  # type: ignore[no-untyped-call]
