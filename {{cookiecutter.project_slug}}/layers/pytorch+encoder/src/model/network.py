@@ -1,7 +1,7 @@
-"""The BERT-class network, and how it learns. Knows nothing of texts, files of ours, or formats.
+"""Your network: a BERT-class encoder with a head, and how it learns.
 
-transformers' Auto classes choose the architecture by the configuration's ``model_type``: BERT,
-DistilBERT, RoBERTa, ELECTRA and their like. The starter's configuration is :data:`STARTER`.
+Without a base model its architecture is :data:`STARTER`; else transformers' Auto classes choose it
+by the checkpoint's ``model_type``: BERT, DistilBERT, RoBERTa, ELECTRA and their like.
 """
 
 from collections.abc import Iterable, Iterator

@@ -1,6 +1,6 @@
-"""The BERT-class network, and how it learns. Knows nothing of texts, files of ours, or formats.
+"""Your network: a BERT-class encoder with a head, and how it learns.
 
-The starter's configuration is :data:`STARTER`.
+Without a base model its architecture is :data:`STARTER`; else the checkpoint's, BERT or DistilBERT.
 """
 
 import json

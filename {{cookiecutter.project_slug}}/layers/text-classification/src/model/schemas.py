@@ -1,4 +1,4 @@
-"""Requests and answers of text classification."""
+"""Your requests and answers: a text's labels."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Requests and answers of token classification: entities in texts."""
+"""Your requests and answers: entities in texts."""
 
 from typing import Annotated
 

@@ -3,13 +3,20 @@
 import platform
 from collections.abc import Callable
 from pathlib import Path
+# only: in-process
+from typing import Any, TypeAlias
+# end
+# only: model-server
 from typing import TypeAlias
+# end
 
 import numpy as np
 
 from service.errors import OwnerError
 from service.framework import keras, tf
+# only: model-server
 from service.lifecycle.saved_model import to_saved_model
+# end
 from service.manifest import Arrays, Signature
 from service.owner import Network, Parameters
 from service.runtime import compiled, predictor, quiet
@@ -82,6 +89,28 @@ def to_h5(network: Network, _parameters: Parameters, _signature: Signature, path
         network.save(path)
 
 
+# only: in-process
+def to_saved_model(
+    network: Network, _parameters: Parameters, signature: Signature, path: Path
+) -> None:
+    """A SavedModel, with the signature's names: what model servers read."""
+    specification = {
+        entry.name: tf.TensorSpec(entry.shape, entry.dtype, name=entry.name)
+        for entry in signature.inputs
+    }
+
+    def serve(**inputs: Any) -> dict[str, Any]:
+        outputs: dict[str, Any] = network(inputs, training=False)
+        return outputs
+
+    function = tf.function(serve).get_concrete_function(**specification)
+    module = tf.Module()
+    module.network = network  # so that its variables are saved
+    with quiet():
+        tf.saved_model.save(module, str(path), signatures={"serving_default": function})
+
+
+# end
 EXPORTERS: dict[str, tuple[str, Exporter]] = {
     # Model servers look for saved_model.pb in the version's folder itself.
     "saved_model": (".", to_saved_model),
