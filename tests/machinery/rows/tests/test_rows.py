@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from service.errors import CallerError, ModelFailed
 from service.metrics import Metrics
-from service.rows import Rows
+from service.generation import Rows
 from service.texts import Answers, Prompt
 
 MOST = 4
@@ -25,7 +25,7 @@ class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.decoder = Remembering(rows=MOST)
-        self.rows = Rows(self.decoder, Metrics())
+        self.rows = Rows(self.decoder, Metrics(), most=MOST, prefill_tokens=8)
         self.asked: list[tuple[Prompt, Answers, list[object]]] = []
         self.cancelled: set[int] = set()
 
@@ -106,7 +106,7 @@ TestRows.settings = settings(deadline=None, max_examples=100, stateful_step_coun
 def test_a_failing_step_is_repeated_row_by_row() -> None:
     metrics = Metrics()
     decoder = Remembering(rows=3)
-    rows = Rows(decoder, metrics)
+    rows = Rows(decoder, metrics, most=MOST, prefill_tokens=8)
     prompts = [prompt(1, 2), prompt(POISON, *range(1, 8)), prompt(3)]
     asked = [Answers([each], time.monotonic() + 10) for each in prompts]
     for answers in asked:
@@ -129,7 +129,7 @@ def test_logits_of_another_shape_are_a_failure_of_the_model(
 ) -> None:
     decoder = Remembering(rows=1)
     monkeypatch.setattr(decoder, "step", lambda *_: np.zeros(shape, np.float32))
-    rows = Rows(decoder, Metrics())
+    rows = Rows(decoder, Metrics(), most=MOST, prefill_tokens=8)
     asked = prompt(1)
     answers = Answers([asked], time.monotonic() + 10)
     rows.begin(answers.each[0])

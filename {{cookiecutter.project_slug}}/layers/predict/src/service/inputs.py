@@ -5,18 +5,20 @@ what a value means to the task.
 """
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import Message
 
 from multipart import MultipartError, MultipartParser, ParserLimitReached
 
-from service.errors import FieldError, InvalidInput, MalformedBody, UnsupportedMediaType
+from service.errors import BadValue, FieldError, InvalidInput, MalformedBody, UnsupportedMediaType
 from service.json_bodies import read_json, validate
 from service.owner import (
     INPUT_FIELD,
     RAW_MEDIA_TYPES,
     PredictManyRequest,
     PredictRequest,
+    Prepared,
 )
 
 ACCEPTED = ("application/json", "multipart/form-data", *RAW_MEDIA_TYPES)
@@ -33,6 +35,22 @@ class Inputs:
     values: list[bytes | str]
     names: list[str]
     is_many: bool
+
+    def prepared(self, preprocess: Callable[[bytes | str], Prepared]) -> list[Prepared]:
+        """Each value as *preprocess* makes it.
+
+        Raises:
+            InvalidInput: *preprocess* raises ``BadValue`` for one or more; names each.
+        """
+        prepared, wrong = [], []
+        for name, value in zip(self.names, self.values, strict=True):
+            try:
+                prepared.append(preprocess(value))
+            except BadValue as error:
+                wrong.append(FieldError(name, str(error)))
+        if wrong:
+            raise InvalidInput(f"{wrong[0].field}: {wrong[0].detail}", fields=wrong)
+        return prepared
 
 
 def read_inputs(content_type: str, body: bytes, *, max_inputs: int) -> Inputs:

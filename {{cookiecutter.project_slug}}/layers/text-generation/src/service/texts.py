@@ -8,13 +8,16 @@ import queue
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
-from service.errors import CallerError, DeadlineExceeded
+from service.errors import BadValue, CallerError, DeadlineExceeded, InvalidInput
 from service.sampling import Sampling
+
+if TYPE_CHECKING:
+    from service.owner import Task
 
 PATIENCE_SECONDS = 0.5
 """After so long without text a stream is given nothing, so that it can see if its reader left."""
@@ -84,6 +87,35 @@ class Completion:
     text: str
     finish_reason: FinishReason
     new_tokens: int
+
+
+def to_prompt(generation: Generation, task: "Task", most_new_tokens: int) -> Prompt:
+    """What the model continues, for *generation*.
+
+    Raises:
+        InvalidInput: it does not fit into the model's vocabulary or context.
+    """
+    tokens, field = generation.tokens, generation.prompt_field
+    try:
+        task.check_tokens(tokens)
+    except BadValue as error:
+        raise InvalidInput.of(field, str(error)) from None
+    if not tokens:
+        raise InvalidInput.of(field, "there are no tokens in it")
+    left = task.context_tokens - len(tokens)
+    if left < 1:
+        raise InvalidInput.of(
+            field,
+            f"{len(tokens)} tokens; at most {task.context_tokens - 1} are accepted, so that a text "
+            f"has room behind them",
+        )
+    most = min(most_new_tokens, left)
+    wanted = most if generation.max_new_tokens is None else generation.max_new_tokens
+    if wanted > most:
+        raise InvalidInput.of(
+            generation.limit_field, f"{wanted}; at most {most} are accepted after this prompt"
+        )
+    return Prompt(tokens, generation.sampling, wanted, task.end_tokens)
 
 
 class Answer:

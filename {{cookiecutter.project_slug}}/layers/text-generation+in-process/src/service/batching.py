@@ -1,16 +1,11 @@
-"""One executor a process: sequences join and leave a running batch (continuous batching).
-
-In each round at most ``prefill_tokens`` of new prompts are read, and then every running sequence
-gets its next token, so that a long prompt does not halt the others. Knows nothing of texts, HTTP or
-machine-learning frameworks: a decoder runs the model.
-"""
+"""The queue in front of the running batch. Knows nothing of texts, HTTP or how a model runs."""
 
 import time
 from collections.abc import Callable, Sequence
 
 from service.executor import Executor
+from service.generation import Decoder, Rows
 from service.metrics import Metrics
-from service.rows import Decoder, Rows
 from service.texts import Answer, Answers, Prompt
 
 
@@ -66,17 +61,12 @@ class ContinuousBatcher(Executor[Decoder, Answer]):
         return len(self._queue) / self._max_running * seconds
 
     def _run(self, prepared: Decoder) -> None:
-        self._rows = rows = Rows(prepared, self._metrics)
+        self._rows = rows = Rows(
+            prepared, self._metrics, most=self._max_running, prefill_tokens=self._prefill_tokens
+        )
         while self._wait_for_work(rows):
-            self._round(rows)
-
-    def _round(self, rows: Rows) -> None:
-        """Let sequences join and leave, and give each that runs one more token."""
-        rows.drop_given_up()
-        self._drop_waiting()
-        self._read_prompts(rows)
-        rows.advance()
-        self._metrics.running.set(rows.running)
+            self._drop_given_up()
+            rows.round(self._next_waiting)
 
     def _wait_for_work(self, rows: Rows) -> bool:
         """Return when there is something to do; false when closed and nothing is left."""
@@ -87,7 +77,7 @@ class ContinuousBatcher(Executor[Decoder, Answer]):
                 self._changed.wait()
         return True
 
-    def _drop_waiting(self) -> None:
+    def _drop_given_up(self) -> None:
         """Remove those from the queue whose callers gave up."""
         with self._changed:
             for answer in list(self._queue):
@@ -96,20 +86,9 @@ class ContinuousBatcher(Executor[Decoder, Answer]):
                     self._metrics.shed.labels(reason).inc()
             self._metrics.queued.set(len(self._queue))
 
-    def _read_prompts(self, rows: Rows) -> None:
-        """Read prompts, one after the other, until the round's share of tokens is used up."""
-        left = self._prefill_tokens
-        while left > 0:
-            if not rows.is_reading:
-                answer = self._next_waiting() if rows.running < self._max_running else None
-                if answer is None:
-                    return
-                rows.begin(answer)
-            left -= rows.read(left)
-
     def _next_waiting(self) -> Answer | None:
         with self._changed:
-            self._drop_waiting()  # the steps of this round may have taken long
+            self._drop_given_up()  # the steps of this round may have taken long
             if not self._queue:
                 return None
             answer = self._queue.popleft()

@@ -1,4 +1,4 @@
-"""What the model has read of each running sequence, kept on PyTorch's device between its steps."""
+"""Tokens -> logits, step by step: a graph, and what it has read of each running sequence."""
 
 import numpy as np
 import numpy.typing as npt
@@ -12,21 +12,24 @@ _FIRST_POSITIONS = 128
 """For so many tokens memory is taken at first; for twice as many when they do not suffice."""
 
 
-class KeyValueCache:
-    """Keys and values of the attention, ``(rows, layers, 2, positions, heads, head size) float32``.
+class Model:
+    """A loaded graph with the keys and values of its attention, kept between steps.
+
+    ``(rows, layers, 2, positions, heads, head size) float32``.
 
     Args:
         graph: reads tokens, lengths and the past; gives logits and what is new.
         signature: the graph's.
-        rows: most sequences.
+        rows: most sequences side by side.
         context_tokens: most positions.
     """
 
     def __init__(self, graph: Graph, signature: Signature, rows: int, context_tokens: int) -> None:
         past = next(entry for entry in signature.inputs if entry.name == "past")
         _, layers, two, _, heads, size = (axis or 0 for axis in past.shape)
+        self.vocabulary_size = int(signature.outputs[0].shape[-1] or 0)
+        self.context_tokens = context_tokens
         self._graph = graph
-        self._context_tokens = context_tokens
         self._past = torch.zeros(
             (rows, layers, two, min(_FIRST_POSITIONS, context_tokens), heads, size), device=DEVICE
         )
@@ -34,16 +37,7 @@ class KeyValueCache:
     def step(
         self, first_row: int, tokens: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.float32]:
-        """Read *tokens*, and remember them.
-
-        Args:
-            first_row: of the rows that are read, which are adjacent.
-            tokens: ``(rows, tokens) int64``.
-            lengths: ``(rows,) int64``: how many tokens each row has read before.
-
-        Returns:
-            ``(rows, vocabulary) float32``: logits of the token that follows.
-        """
+        """Read *tokens* and remember them, as ``service.generation.Decoder`` says."""
         count, new = tokens.shape
         longest = int(lengths.max())
         self._reserve(longest + new)
@@ -69,6 +63,6 @@ class KeyValueCache:
         if positions <= former.shape[3]:
             return
         shape = list(former.shape)
-        shape[3] = min(self._context_tokens, max(positions, 2 * shape[3]))
+        shape[3] = min(self.context_tokens, max(positions, 2 * shape[3]))
         self._past = torch.zeros(shape, device=DEVICE)
         self._past[:, :, :, : former.shape[3]] = former

@@ -1,11 +1,13 @@
-"""The sequences that run side by side, each in a row of the decoder.
+"""The running batch: sequences side by side, each in a row of the model (continuous batching).
 
-Rows in use are adjacent: a row that becomes free takes over the last one. Behind the running
-sequences there may be one whose prompt is being read. All this belongs to the executor's thread.
+In each round at most ``prefill_tokens`` of new prompts are read, and then every running sequence
+gets its next token, so that a long prompt does not halt the others. Rows in use are adjacent: a row
+that becomes free takes over the last one. Behind the running sequences there may be one whose
+prompt is being read. All this belongs to one thread.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -46,8 +48,6 @@ class Decoder(Protocol):
 
 
 class _Sequence:
-    """A sequence in a row of the decoder."""
-
     def __init__(self, answer: Answer, vocabulary_size: int) -> None:
         self.answer = answer
         self.prompt = answer.prompt
@@ -64,11 +64,17 @@ class Rows:
     Args:
         decoder: runs the model.
         metrics: where steps and tokens are counted.
+        most: most sequences that run side by side.
+        prefill_tokens: most tokens of prompts that are read between two tokens of the others.
     """
 
-    def __init__(self, decoder: Decoder, metrics: Metrics) -> None:
+    def __init__(
+        self, decoder: Decoder, metrics: Metrics, *, most: int, prefill_tokens: int
+    ) -> None:
         self._decoder = decoder
         self._metrics = metrics
+        self._most = most
+        self._prefill_tokens = prefill_tokens
         self._running: list[_Sequence] = []  # in the order of their rows
         self._reading: _Sequence | None = None  # in the row behind them
         self._step_since: float | None = None
@@ -77,12 +83,12 @@ class Rows:
 
     @property
     def running(self) -> int:
-        """How many sequences run."""
+        """How many sequences run side by side."""
         return len(self._running)
 
     @property
     def is_reading(self) -> bool:
-        """A prompt is being read."""
+        """Whether a prompt is being read."""
         return self._reading is not None
 
     @property
@@ -90,6 +96,24 @@ class Rows:
         """How long the present step has taken so far; 0 when idle."""
         since = self._step_since
         return 0.0 if since is None else time.monotonic() - since
+
+    def round(self, next_waiting: Callable[[], Answer | None]) -> None:
+        """Let sequences join and leave, and give each that runs one more token.
+
+        Args:
+            next_waiting: gives what begins next; ``None`` when nothing waits.
+        """
+        self.drop_given_up()
+        left = self._prefill_tokens
+        while left > 0:
+            if not self.is_reading:
+                answer = next_waiting() if self.running < self._most else None
+                if answer is None:
+                    break
+                self.begin(answer)
+            left -= self.read(left)
+        self.advance()
+        self._metrics.running.set(self.running)
 
     def begin(self, answer: Answer) -> None:
         """Put the prompt of *answer* into a row, to be read."""

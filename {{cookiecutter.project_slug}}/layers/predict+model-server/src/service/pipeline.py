@@ -5,9 +5,8 @@ Preprocessing and postprocessing run in the request's thread, wherever the model
 
 import time
 
-from service.errors import BadValue, FieldError, InvalidInput
 from service.inputs import Inputs
-from service.owner import Prediction, Prepared
+from service.owner import Prediction
 from service.predictor import Predictor
 
 
@@ -23,21 +22,9 @@ class Pipeline(Predictor):
         """
         deadline = time.monotonic() + timeout_seconds
         with self.metrics.preprocess_seconds.time():
-            prepared = self._preprocess(inputs)
+            prepared = inputs.prepared(self.task.preprocess)
         outputs = self.run([each.arrays for each in prepared], deadline=deadline)
         return [
             self.task.postprocess(each, output)
             for each, output in zip(prepared, outputs, strict=True)
         ]
-
-    def _preprocess(self, inputs: Inputs) -> list[Prepared]:
-        prepared = []
-        wrong = []
-        for name, value in zip(inputs.names, inputs.values, strict=True):
-            try:
-                prepared.append(self.task.preprocess(value))
-            except BadValue as error:
-                wrong.append(FieldError(name, str(error)))
-        if wrong:
-            raise InvalidInput(f"{wrong[0].field}: {wrong[0].detail}", fields=wrong)
-        return prepared

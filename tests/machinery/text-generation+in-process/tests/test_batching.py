@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from service.batching import ContinuousBatcher
 from service.errors import CallerError, DeadlineExceeded, ModelFailed, NotReady, QueueFull
-from service.generation import ContinuousBatcher
 from service.metrics import Metrics
-from service.texts import Answers, Prompt
 from service.settings import Settings
+from service.texts import Answers, Prompt
 
 LONG = 10_000
 """Tokens of an answer that does not end while a test runs."""
