@@ -111,11 +111,10 @@ class Metrics:
             "service_model_server_seconds", "Time of one call of the model server."
         )
         self.calls = counter(
-            "service_model_server_calls", "Calls of the model server, retries included.", "outcome"
+            "service_model_server_calls", "Calls of the model server, by how they ended.", "outcome"
         )
         for outcome in ("ok", *sorted(kind.__name__ for kind in ServerError.__subclasses__())):
             self.calls.labels(outcome)
-        self.retries = counter("service_model_server_retries", "Calls that were made again.")
         self.circuit_open = gauge("service_circuit_open", "1 while the model server is left alone.")
         # end
 

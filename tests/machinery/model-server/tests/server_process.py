@@ -11,7 +11,7 @@ from pathlib import Path
 
 from service import manifest as manifests
 from service.manifest import Manifest
-from service.server_connection import ServerConnection
+from service.model_server import ModelServer
 from service.server_errors import ServerError
 from service.settings import Settings
 
@@ -64,7 +64,7 @@ class ServerProcess(ABC):
 
     def wait_for(self, version: int) -> None:
         """Return when it serves *version*."""
-        connection = ServerConnection(self.as_settings(), self.manifest(version))
+        connection = ModelServer(self.as_settings(), self.manifest(version))
         end = time.monotonic() + START_SECONDS
         while True:
             with contextlib.suppress(ServerError):

@@ -1,14 +1,15 @@
-"""HTTP to a server that answers badly: what comes of it, and after how long."""
+"""HTTP to a server that answers badly: what comes of it, after how long, and what is retried."""
 
 import contextlib
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from service.http_client import Exchange, HttpClient
+from service.http_client import Exchange, HttpClient, RetryBudget
 from service.server_errors import TimedOut, Unreachable
 
 SECONDS = 0.5
@@ -74,3 +75,121 @@ def test_an_answer_that_breaks_off_is_none(parts: tuple[bytes, ...]) -> None:
 def test_a_port_on_which_nobody_listens_is_not_reached() -> None:
     with pytest.raises(Unreachable, match="takes no connection"):
         ask("http://127.0.0.1:9")
+
+
+class Server(ThreadingHTTPServer):
+    """Answers with these statuses, one after the other, each after a pause; 0 breaks off."""
+
+    def __init__(self, *statuses: int, pause_seconds: float = 0.0) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.statuses = list(statuses)
+        self.pause_seconds = pause_seconds
+        self.requests = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Answer(BaseHTTPRequestHandler):
+    """One answer of a :class:`Server`."""
+
+    server: Server
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        time.sleep(self.server.pause_seconds)
+        status = self.server.statuses[self.server.requests]
+        self.server.requests += 1
+        if status:
+            self.send_response(status)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"me")
+
+    do_GET = do_POST  # noqa: N815  # http.server's name
+
+    def log_message(self, *_args: object) -> None:
+        """Say nothing."""
+
+
+@contextlib.contextmanager
+def serving(*statuses: int, pause_seconds: float = 0.0) -> Iterator[Server]:
+    with Server(*statuses, pause_seconds=pause_seconds) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def post(client: HttpClient, seconds: float = 5) -> int:
+    return client.request("POST", "/", seconds=seconds, body=b"x").status
+
+
+@pytest.mark.parametrize("status", [0, 429, 500, 502, 503])
+def test_what_another_try_may_fix_is_sent_again_twice(status: int) -> None:
+    with serving(status, status, 200) as server:
+        assert post(HttpClient(server.url, 1)) == 200
+        assert server.requests == 3
+
+
+def test_the_last_try_is_what_counts() -> None:
+    with serving(500, 500, 503) as server:
+        assert post(HttpClient(server.url, 1)) == 503
+    with serving(0, 0, 0) as server, pytest.raises(Unreachable, match="broken off"):
+        post(HttpClient(server.url, 1))
+    assert server.requests == 3
+
+
+@pytest.mark.parametrize("status", [200, 400, 404, 424, 504])
+def test_what_another_try_cannot_fix_is_sent_once(status: int) -> None:
+    with serving(status) as server:
+        assert post(HttpClient(server.url, 1)) == status
+        assert server.requests == 1
+
+
+def test_a_time_out_is_final_and_all_tries_share_one_deadline() -> None:
+    with serving(503, 503, 503, 503, pause_seconds=0.3) as server:
+        started = time.monotonic()
+        with pytest.raises(TimedOut):
+            post(HttpClient(server.url, 1), seconds=0.5)
+        assert time.monotonic() - started < 0.8
+    assert server.requests <= 2
+
+
+def test_a_probe_is_sent_once() -> None:
+    with serving(503) as server:
+        assert HttpClient(server.url, 1).request(
+            "GET", "/", seconds=5, headers={"Content-Length": "0"}
+        ) == Exchange(503, b"me")
+        assert server.requests == 1
+
+
+def test_retries_end_when_their_budget_is_used_up() -> None:
+    with serving(*[503] * 30) as server:
+        client = HttpClient(server.url, 1)
+        assert {post(client) for _ in range(20)} == {503}
+        assert server.requests == 30
+
+
+def test_ten_answers_earn_one_retry_and_a_half_earned_one_does_not_count() -> None:
+    budget = RetryBudget()
+    assert [budget.take() for _ in range(11)] == [True] * 10 + [False]
+    for _ in range(9):
+        budget.earn()
+    assert not budget.take()
+    for _ in range(2):
+        budget.earn()
+    assert budget.take()
+    assert not budget.take()
+
+
+def test_no_more_than_ten_retries_are_saved_up() -> None:
+    budget = RetryBudget()
+    for _ in range(1000):
+        budget.earn()
+
+    assert sum(budget.take() for _ in range(20)) == 10

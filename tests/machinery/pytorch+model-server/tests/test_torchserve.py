@@ -20,7 +20,6 @@ from trained import make_model
 
 from service import manifest as manifests
 from service.model_server import ModelServer
-from service.server_connection import ServerConnection
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +38,7 @@ def add_version(model_dir: Path, version: int) -> None:
 
 def serves(server: RunningServer, version: int) -> bool:
     facts = manifests.read(server.model_dir / "1").model_copy(update={"version": version})
-    connection = ServerConnection(server.as_settings(), facts)
+    connection = ModelServer(server.as_settings(), facts)
     with contextlib.closing(connection):
         return connection.is_ready(timeout_seconds=5)
 

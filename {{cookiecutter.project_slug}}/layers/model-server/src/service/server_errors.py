@@ -1,18 +1,12 @@
 """How a call of the model server can fail. Knows nothing of protocols or of callers.
 
-``server_connection.py`` raises these; ``upstream.py`` decides what becomes of each.
+The server's client raises these; ``upstream.py`` decides what a caller is told.
 """
 
 
 class ServerError(Exception):
-    """The model server gave no answer; the message is for the log.
+    """The model server gave no answer; the message is for the log, with what the server said."""
 
-    Args:
-        detail: what happened, with what the server said.
-    """
-
-    may_ask_again = False
-    """Another try may do better. A prediction changes nothing, so none does harm."""
     is_ill = True
     """It is a failure of the server, not of the request."""
 
@@ -20,13 +14,10 @@ class ServerError(Exception):
 class Unreachable(ServerError):
     """No connection was made, or it broke before an answer was complete."""
 
-    may_ask_again = True
-
 
 class Busy(ServerError):
     """The server takes no more for now: its queue is full, or the model is being loaded."""
 
-    may_ask_again = True
     is_ill = False
 
 
@@ -37,11 +28,9 @@ class TimedOut(ServerError):
 class Failed(ServerError):
     """The server, or the model in it, raised."""
 
-    may_ask_again = True
-
 
 class Garbage(ServerError):
-    """What came is not what the protocol, or the model's signature, says."""
+    """The answer is not what the protocol, or the model's signature, says."""
 
 
 class Refused(ServerError):

@@ -1,41 +1,32 @@
 """Arrays -> arrays: the model in TorchServe, over HTTP, tensors as safetensors."""
 
-from http import HTTPStatus
-
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from service.manifest import Arrays
-from service.server_connection import ServerConnection, to_error
+from service.manifest import Arrays, Manifest
 from service.server_errors import Garbage
+from service.settings import Settings
+from service.torchserve import TorchServe
 
 
-class ModelServer(ServerConnection):
-    """A model that predicts, in TorchServe."""
+class ModelServer:
+    """A model that predicts, in TorchServe.
+
+    Args and errors are those of ``TorchServe``.
+    """
+
+    def __init__(self, settings: Settings, manifest: Manifest) -> None:
+        self._server = TorchServe(settings, manifest)
+        self.is_ready = self._server.is_ready
+        self.close = self._server.close
 
     def predict(self, batch: Arrays, *, timeout_seconds: float) -> Arrays:
-        """The outputs for *batch*, as ``Server`` says.
-
-        Args:
-            batch: named arrays with a leading batch axis.
-            timeout_seconds: for the whole call.
-
-        Raises:
-            ServerError: there is no answer within the time, or it is none.
-        """
-        body = save({key: np.ascontiguousarray(array) for key, array in batch.items()})
-        opened = self._open(
-            "POST",
-            seconds=timeout_seconds,
-            body=body,
-            headers={"Content-Type": "application/octet-stream"},
-        )
-        with opened as (status, chunks):
-            said = b"".join(chunks)
-        if status != HTTPStatus.OK:
-            raise to_error(status, said)
+        """The outputs for *batch*, named arrays with a leading batch axis."""
+        body = save({name: np.ascontiguousarray(array) for name, array in batch.items()})
+        with self._server.post(body, seconds=timeout_seconds) as chunks:
+            answer = b"".join(chunks)
         try:
-            return dict(load(said))
+            return dict(load(answer))
         except SafetensorError as error:
-            raise Garbage(f"TorchServe answers what is no safetensors: {error}") from error
+            raise Garbage(f"TorchServe's answer is no safetensors: {error}") from error

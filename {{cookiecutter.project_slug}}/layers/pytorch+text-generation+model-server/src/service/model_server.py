@@ -3,43 +3,37 @@
 import json
 from collections.abc import Generator
 from dataclasses import asdict
-from http import HTTPStatus
 
-from service.texts import FinishReason, Prompt
-from service.server_connection import ServerConnection, to_error
+from service.manifest import Manifest
 from service.server_errors import Garbage, InputFailed, Refused, Unreachable
+from service.settings import Settings
+from service.texts import FinishReason, Prompt
+from service.torchserve import TorchServe
 
 
-class ModelServer(ServerConnection):
-    """A model that generates, in TorchServe."""
+class ModelServer:
+    """A model that generates, in TorchServe.
+
+    Args and errors are those of ``TorchServe``.
+    """
+
+    def __init__(self, settings: Settings, manifest: Manifest) -> None:
+        self._server = TorchServe(settings, manifest)
+        self.is_ready = self._server.is_ready
+        self.close = self._server.close
 
     def generate(
         self, prompt: Prompt, *, timeout_seconds: float
     ) -> "Generator[int | FinishReason]":
-        """The tokens that follow *prompt*, as they come, as ``Server`` says.
-
-        Args:
-            prompt: what is to be continued, and how.
-            timeout_seconds: for the whole text.
-
-        Raises:
-            ServerError: there is no answer within the time, or it is none.
-        """
+        """The tokens that follow *prompt*, as they come, and at last the reason for the end."""
         request = {
             "tokens": list(prompt.tokens),
             "sampling": asdict(prompt.sampling),
             "max_new_tokens": prompt.max_new_tokens,
             "end_tokens": sorted(prompt.end_tokens),
         }
-        opened = self._open(
-            "POST",
-            seconds=timeout_seconds,
-            body=json.dumps(request).encode(),
-            headers={"Content-Type": "application/octet-stream"},
-        )
-        with opened as (status, chunks):
-            if status != HTTPStatus.OK:
-                raise to_error(status, b"".join(chunks))
+        body = json.dumps(request).encode()
+        with self._server.post(body, seconds=timeout_seconds) as chunks:
             for line in _lines(chunks):
                 yield from _items(line)
                 if b"finish_reason" in line:
@@ -64,9 +58,9 @@ def _items(line: bytes) -> "Generator[int | FinishReason]":
         Garbage: *line* is none of the handler's.
     """
     try:
-        said = json.loads(line)
-        tokens = [int(token) for token in said.get("tokens", [])]
-        reason, error = said.get("finish_reason"), said.get("error")
+        step = json.loads(line)
+        tokens = [int(token) for token in step.get("tokens", [])]
+        reason, error = step.get("finish_reason"), step.get("error")
     except (ValueError, TypeError, AttributeError) as fault:
         raise Garbage(f"TorchServe sends a line that is none: {line[:300]!r}") from fault
     yield from tokens

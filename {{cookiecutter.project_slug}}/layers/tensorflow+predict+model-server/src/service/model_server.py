@@ -9,15 +9,15 @@ import numpy.typing as npt
 from service.lengths import signature_lengths, signature_name
 from service.manifest import Arrays, Manifest, Tensor
 from service.owner import Parameters
-from service.server_connection import ServerConnection
 from service.server_errors import InputFailed
 from service.settings import Settings
+from service.tensorflow_serving import connect
 
 FULL_BATCH = 32
 """Rows that share a run with none: ``max_batch_size`` in ``model_server/batching.config``."""
 
 
-class ModelServer(ServerConnection):
+class ModelServer:
     """A model that predicts, in TensorFlow Serving.
 
     Args:
@@ -26,20 +26,15 @@ class ModelServer(ServerConnection):
     """
 
     def __init__(self, settings: Settings, manifest: Manifest) -> None:
-        super().__init__(settings, manifest)
+        self.manifest = manifest
+        self.transport = connect(settings, manifest)
+        self.is_ready = self.transport.is_ready
+        self.close = self.transport.close
         self._lengths = signature_lengths(Parameters.model_validate(manifest.parameters))
         self._dtypes = {tensor.name: tensor.dtype for tensor in manifest.signature.outputs}
 
     def predict(self, batch: Arrays, *, timeout_seconds: float) -> Arrays:
-        """The outputs for *batch*, as ``Server`` says.
-
-        Args:
-            batch: named arrays with a leading batch axis.
-            timeout_seconds: for the whole call.
-
-        Raises:
-            ServerError: there is no answer within the time, or it is none.
-        """
+        """The outputs for *batch*, as ``PredictingServer`` says."""
         length = self._length_of(batch)
         known = next((each for each in self._lengths if length and each >= length), None)
         if known is None:

@@ -7,17 +7,17 @@ import numpy as np
 from service.lengths import MOST_END_TOKENS, signature_lengths, signature_name
 from service.manifest import Arrays, Manifest
 from service.owner import Parameters
-from service.texts import FinishReason, Prompt
-from service.server_connection import ServerConnection
 from service.server_errors import Garbage, InputFailed, Refused
 from service.settings import Settings
+from service.tensorflow_serving import connect
+from service.texts import FinishReason, Prompt
 
 _REASONS: dict[int, FinishReason] = {1: "stop", 2: "length"}
 _FAILED = 3
 """As ``lifecycle/generation_graph.py`` numbers them."""
 
 
-class ModelServer(ServerConnection):
+class ModelServer:
     """A model that generates, in TensorFlow Serving.
 
     Args:
@@ -26,24 +26,19 @@ class ModelServer(ServerConnection):
     """
 
     def __init__(self, settings: Settings, manifest: Manifest) -> None:
-        super().__init__(settings, manifest)
+        self.transport = connect(settings, manifest)
+        self.is_ready = self.transport.is_ready
+        self.close = self.transport.close
         self._parameters = Parameters.model_validate(manifest.parameters)
         self._lengths = signature_lengths(self._parameters)
 
     def generate(
         self, prompt: Prompt, *, timeout_seconds: float
     ) -> "Generator[int | FinishReason]":
-        """The tokens that follow *prompt*, all at once, as ``Server`` says.
+        """The tokens that follow *prompt*, all at once, as ``GeneratingServer`` says.
 
         TensorFlow Serving sends no part of an answer before the whole, and goes on when nobody
         waits any more.
-
-        Args:
-            prompt: what is to be continued, and how.
-            timeout_seconds: for the whole text.
-
-        Raises:
-            ServerError: there is no answer within the time, or it is none.
         """
         length = len(prompt.tokens)
         known = next((each for each in self._lengths if each >= length), None)

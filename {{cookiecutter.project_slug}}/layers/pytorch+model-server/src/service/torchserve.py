@@ -4,8 +4,8 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Generator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Generator
+from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 
@@ -22,11 +22,7 @@ _RENEWAL_SECONDS = 0.3
 
 
 class Key:
-    """The token of TorchServe's inference API, which it writes to a file, and renews.
-
-    Args:
-        path: the file.
-    """
+    """The token of TorchServe's inference API, which it writes to the file *path*, and renews."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -67,7 +63,7 @@ class Key:
         return self.read_again()
 
 
-class ServerConnection:
+class TorchServe:
     """One version of a model in TorchServe, for all threads of this process.
 
     Args:
@@ -86,13 +82,25 @@ class ServerConnection:
         Raises:
             ServerError: the call failed.
         """
-        with self._open("OPTIONS", seconds=timeout_seconds) as (status, chunks):
-            said = b"".join(chunks)
+        with self._open("OPTIONS", None, timeout_seconds) as (status, chunks):
+            answer = b"".join(chunks)
         if status == HTTPStatus.NOT_FOUND:
             return False
         if status != HTTPStatus.OK:
-            raise to_error(status, said)
+            raise _to_error(status, answer)
         return True
+
+    @contextmanager
+    def post(self, body: bytes, *, seconds: float) -> Generator[Generator[bytes]]:
+        """The model's answer to *body*, as it comes.
+
+        Raises:
+            ServerError: there is no answer within the time, or TorchServe refuses.
+        """
+        with self._open("POST", body, seconds) as (status, chunks):
+            if status != HTTPStatus.OK:
+                raise _to_error(status, b"".join(chunks))
+            yield chunks
 
     def close(self) -> None:
         """Close the connections."""
@@ -100,53 +108,41 @@ class ServerConnection:
 
     @contextmanager
     def _open(
-        self,
-        method: str,
-        *,
-        seconds: float,
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
+        self, method: str, body: bytes | None, seconds: float
     ) -> Generator[tuple[int, Generator[bytes]]]:
-        """The status, and the body as it comes, of an answer of the model's endpoint.
-
-        Asked a second time where the token was renewed since it was read.
-        """
+        """The status and the body; sent again where the token was renewed since it was read."""
         end = time.monotonic() + seconds
         key = self._key.read()
-        with self._open_with(key, method, seconds, body, headers) as (status, chunks):
+        with self._open_with(key, method, body, seconds) as (status, chunks):
             if status not in {HTTPStatus.UNAUTHORIZED, HTTPStatus.BAD_REQUEST}:
                 yield status, chunks
                 return
-            said = b"".join(chunks)
-        if not _is_about_the_token(status, said):
-            yield status, _once(said)
+            answer = b"".join(chunks)
+        if status != HTTPStatus.UNAUTHORIZED and b"Token Authorization" not in answer:
+            yield status, (part for part in [answer])
             return
         key = self._key.read_renewed(key)
         left = max(0.001, end - time.monotonic())
-        with self._open_with(key, method, left, body, headers) as answer:
-            yield answer
+        with self._open_with(key, method, body, left) as opened:
+            yield opened
 
     def _open_with(
-        self,
-        key: str,
-        method: str,
-        seconds: float,
-        body: bytes | None,
-        headers: Mapping[str, str] | None,
-    ) -> AbstractContextManager[tuple[int, Generator[bytes]]]:
-        sent = {**(headers or {}), "Authorization": f"Bearer {key}"}
-        return self._http.open(method, self._path, seconds=seconds, body=body, headers=sent)
+        self, key: str, method: str, body: bytes | None, seconds: float
+    ) -> contextlib.AbstractContextManager[tuple[int, Generator[bytes]]]:
+        headers = {"Authorization": f"Bearer {key}"}
+        if body is not None:
+            headers["Content-Type"] = "application/octet-stream"
+        return self._http.open(method, self._path, seconds=seconds, body=body, headers=headers)
 
 
-def to_error(status: int, said: bytes) -> ServerError:
-    """What an answer that is none means; *said* is its body.
+def _to_error(status: int, answer: bytes) -> ServerError:
+    """What an error's status and body mean.
 
     TorchServe answers with ``{"code": ..., "type": ..., "message": ...}``.
     """
-    text = said[:_CUT].decode(errors="replace")
-    kind = text if not said.startswith(b"{") else _type_of(said)
+    text = answer[:_CUT].decode(errors="replace")
     message = f"TorchServe answers {status}: {text}"
-    if status == HTTPStatus.SERVICE_UNAVAILABLE and kind == "ServiceUnavailableException":
+    if status == HTTPStatus.SERVICE_UNAVAILABLE and "ServiceUnavailableException" in text:
         return server_errors.Busy(message)
     if status == HTTPStatus.FAILED_DEPENDENCY:
         return server_errors.InputFailed(message)
@@ -155,18 +151,3 @@ def to_error(status: int, said: bytes) -> ServerError:
     if status >= HTTPStatus.BAD_REQUEST:
         return server_errors.Refused(message)
     return server_errors.Garbage(message)
-
-
-def _type_of(said: bytes) -> str:
-    try:
-        return str(json.loads(said).get("type"))
-    except ValueError:
-        return ""
-
-
-def _is_about_the_token(status: int, said: bytes) -> bool:
-    return status == HTTPStatus.UNAUTHORIZED or b"Token Authorization" in said
-
-
-def _once(said: bytes) -> Generator[bytes]:
-    yield said
