@@ -151,13 +151,16 @@ def test_make_lock_in_a_fresh_repository_changes_nothing(
     answers: Combination, baked: Baked, tmp_path: Path
 ) -> None:
     repo = baked(answers)
-    for name in ("Makefile", "pyproject.toml", "requirements.lock"):
+    locks = [path.name for path in repo.glob("requirements*.lock")]
+    for name in ("Makefile", "pyproject.toml", *locks):
         shutil.copy(repo / name, tmp_path)
+    shutil.copytree(repo / "tools", tmp_path / "tools")
 
     make_lock(tmp_path)
 
-    locked = (repo / "requirements.lock").read_text(encoding="utf-8")
-    assert (tmp_path / "requirements.lock").read_text(encoding="utf-8") == locked
+    for name in locks:
+        locked = (repo / name).read_text(encoding="utf-8")
+        assert (tmp_path / name).read_text(encoding="utf-8") == locked
 
 
 @pytest.mark.parametrize("backend", AXES["backend"])

@@ -1,9 +1,8 @@
-"""What can go wrong, one class a meaning.
+"""What can go wrong, one class a meaning."""
 
-Knows nothing of HTTP: ``web/problems.py`` gives each its status.
-"""
-
+from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 
 
 class OwnerError(Exception):
@@ -32,6 +31,8 @@ class CallerError(Exception):
     """
 
     code = "error"
+    """Stable; for programs."""
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
 
     def __init__(
         self,
@@ -50,12 +51,14 @@ class MalformedBody(CallerError):
     """The body is not what its Content-Type says."""
 
     code = "malformed_body"
+    status = HTTPStatus.BAD_REQUEST
 
 
 class InvalidInput(CallerError):
     """A field is missing or has a value that is not accepted."""
 
     code = "invalid_input"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
 
     @classmethod
     def of(cls, field: str, detail: str) -> "InvalidInput":
@@ -67,18 +70,21 @@ class BodyTooLarge(CallerError):
     """The body has more bytes than are accepted."""
 
     code = "body_too_large"
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
 class UnsupportedMediaType(CallerError):
     """The route does not read this Content-Type or Content-Encoding."""
 
     code = "unsupported_media_type"
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
 class NotFound(CallerError):
     """No such route, file or model."""
 
     code = "not_found"
+    status = HTTPStatus.NOT_FOUND
 
 
 class MethodNotAllowed(CallerError):
@@ -90,8 +96,9 @@ class MethodNotAllowed(CallerError):
     """
 
     code = "method_not_allowed"
+    status = HTTPStatus.METHOD_NOT_ALLOWED
 
-    def __init__(self, detail: str, *, allowed: list[str]) -> None:
+    def __init__(self, detail: str, *, allowed: Sequence[str]) -> None:
         super().__init__(detail)
         self.allowed = allowed
 
@@ -100,24 +107,28 @@ class NotReady(CallerError):
     """The model is still loading, or the service is about to stop."""
 
     code = "not_ready"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class Stuck(CallerError):
     """The model has run for too long, or its thread has ended."""
 
     code = "stuck"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class QueueFull(CallerError):
     """More inputs wait for the model than may."""
 
     code = "queue_full"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class DeadlineExceeded(CallerError):
     """The answer would have come too late."""
 
     code = "deadline_exceeded"
+    status = HTTPStatus.GATEWAY_TIMEOUT
 
 
 class ModelFailed(CallerError):
@@ -126,6 +137,22 @@ class ModelFailed(CallerError):
     code = "model_failed"
 
 
+# only: model-server
+class ModelServerUnavailable(CallerError):
+    """The model server is not reached, or is left alone for now."""
+
+    code = "model_server_unavailable"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class ModelServerFailed(CallerError):
+    """The model server failed, or its answer is none."""
+
+    code = "model_server_failed"
+    status = HTTPStatus.BAD_GATEWAY
+
+
+# end
 class Unexpected(CallerError):
     """A bug in the service; the log has it."""
 

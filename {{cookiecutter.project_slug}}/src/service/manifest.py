@@ -6,6 +6,7 @@ Knows nothing of machine-learning frameworks.
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from service.errors import OwnerError
+from service.logs import log
 
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 """Named arrays: of one input without, of a batch with a leading batch axis."""
@@ -283,3 +285,22 @@ def largest_difference(expected: Arrays, found: Arrays) -> float:
             difference = np.abs(array.astype(np.float64) - other.astype(np.float64)).max()
             worst = max(worst, float(difference))
     return worst
+
+
+def check_golden(
+    folder: Path, manifest: Manifest, artefact: Artefact, predict: Callable[[Arrays], Arrays]
+) -> None:
+    """Run the golden inputs: the first run of a loaded model, and a proof that it is the same.
+
+    Raises:
+        OwnerError: the outputs differ by more than the manifest's tolerance.
+    """
+    inputs, expected = read_golden(folder)
+    difference = largest_difference(expected, predict(inputs))
+    if difference > manifest.tolerance:
+        raise OwnerError(
+            f'"{folder / artefact.path}" differs from the exported model by {difference} '
+            f"on its golden inputs; at most {manifest.tolerance} is accepted. Export it again "
+            f'on this kind of machine with "make model".'
+        )
+    log.info("model_loaded", format=artefact.format, largest_difference=difference)

@@ -5,22 +5,27 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from service import server_errors as errors
-from service.errors import CallerError, DeadlineExceeded, ModelFailed, QueueFull
+from service.errors import (
+    CallerError,
+    DeadlineExceeded,
+    ModelFailed,
+    ModelServerFailed,
+    ModelServerUnavailable,
+    QueueFull,
+)
+from service.metrics import Metrics
 from service.server_errors import ServerError
 from service.upstream import Upstream
-from service.upstream_errors import ModelServerFailed, ModelServerUnavailable
-from service.upstream_metrics import UpstreamMetrics
 
 
 class Way:
     """An upstream, its metrics, and a server that does what it is told."""
 
     def __init__(self, *does: Any, failures: int = 5, patience_seconds: float = 1) -> None:
-        self.registry = CollectorRegistry()
-        metrics = UpstreamMetrics(self.registry)
+        metrics = Metrics()
+        self.registry = metrics.registry
         self.upstream = Upstream(metrics, failures=failures, patience_seconds=patience_seconds)
         self.does = list(does)
         self.given: list[float] = []

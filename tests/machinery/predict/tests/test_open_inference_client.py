@@ -23,7 +23,7 @@ from tritonclient.utils import np_to_triton_dtype
 from model.preprocess import Task
 from service import manifest as manifests
 from service.manifest import Arrays
-from service.task_settings import TaskSettings
+from service.settings import Settings
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def client(running: Process) -> Iterator[InferenceServerClient]:
 @pytest.fixture(scope="module")
 def task(model_dir: Path) -> Task:
     folder = model_dir / "1"
-    return Task(folder, manifests.read(folder), TaskSettings())
+    return Task(folder, manifests.read(folder), Settings())
 
 
 def batch_of_one(arrays: Arrays, *, is_binary: bool) -> list[InferInput]:

@@ -10,7 +10,7 @@ from server_asks import SECONDS, answer, prompt
 from model.preprocess import Task
 from service.model_server import ModelServer
 from service.sampling import Sampling
-from service.sequences import Prompt
+from service.texts import Prompt
 from service.server_errors import Refused
 
 pytest_plugins = ["asked_server", "asked_model"]

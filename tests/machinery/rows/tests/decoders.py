@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from service.errors import ModelFailed
 from service.sampling import Sampling
-from service.sequences import FinishReason, Item, Prompt
+from service.texts import FinishReason, Item, Prompt
 
 VOCABULARY_SIZE = 40
 END = 0

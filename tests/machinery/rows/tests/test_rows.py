@@ -9,13 +9,12 @@ from decoders import NOT_A_NUMBER, POISON, Remembering, expected, plain, prompt
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from service.errors import CallerError, ModelFailed
-from service.row_metrics import RowMetrics
-from service.rows import Rows
-from service.sequences import Answers, Prompt
+from service.metrics import Metrics
+from service.generation import Rows
+from service.texts import Answers, Prompt
 
 MOST = 4
 
@@ -25,9 +24,8 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.registry = CollectorRegistry()
         self.decoder = Remembering(rows=MOST)
-        self.rows = Rows(self.decoder, RowMetrics(self.registry))
+        self.rows = Rows(self.decoder, Metrics(), most=MOST, prefill_tokens=8)
         self.asked: list[tuple[Prompt, Answers, list[object]]] = []
         self.cancelled: set[int] = set()
 
@@ -106,9 +104,9 @@ TestRows.settings = settings(deadline=None, max_examples=100, stateful_step_coun
 
 
 def test_a_failing_step_is_repeated_row_by_row() -> None:
-    registry = CollectorRegistry()
+    metrics = Metrics()
     decoder = Remembering(rows=3)
-    rows = Rows(decoder, RowMetrics(registry))
+    rows = Rows(decoder, metrics, most=MOST, prefill_tokens=8)
     prompts = [prompt(1, 2), prompt(POISON, *range(1, 8)), prompt(3)]
     asked = [Answers([each], time.monotonic() + 10) for each in prompts]
     for answers in asked:
@@ -121,8 +119,8 @@ def test_a_failing_step_is_repeated_row_by_row() -> None:
     assert decoder.steps == [(0, 3, 1), (0, 1, 1), (1, 1, 1), (2, 1, 1)]
     assert [drain(answers) for answers in asked] == [expected(each)[:2] for each in prompts]
     assert expected(prompts[1])[1] == ModelFailed
-    assert registry.get_sample_value("service_step_failures_total") == 2
-    assert registry.get_sample_value("service_sequences_total", {"ending": "failed"}) == 1
+    assert metrics.registry.get_sample_value("service_step_failures_total") == 2
+    assert metrics.registry.get_sample_value("service_sequences_total", {"ending": "failed"}) == 1
 
 
 @pytest.mark.parametrize("shape", [(1, 39), (2, 40), (40,), ()])
@@ -131,7 +129,7 @@ def test_logits_of_another_shape_are_a_failure_of_the_model(
 ) -> None:
     decoder = Remembering(rows=1)
     monkeypatch.setattr(decoder, "step", lambda *_: np.zeros(shape, np.float32))
-    rows = Rows(decoder, RowMetrics(CollectorRegistry()))
+    rows = Rows(decoder, Metrics(), most=MOST, prefill_tokens=8)
     asked = prompt(1)
     answers = Answers([asked], time.monotonic() + 10)
     rows.begin(answers.each[0])

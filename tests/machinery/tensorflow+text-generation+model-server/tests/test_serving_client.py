@@ -11,7 +11,7 @@ from service.lengths import signature_lengths
 from service.manifest import Arrays, Manifest
 from service.model_server import ModelServer
 from service.sampling import Sampler, Sampling
-from service.sequences import FinishReason, Prompt
+from service.texts import FinishReason, Prompt
 from service.server_errors import Failed, Garbage, Refused, TimedOut
 
 pytest_plugins = ["asked_server", "asked_model"]

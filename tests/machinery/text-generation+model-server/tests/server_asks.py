@@ -3,7 +3,7 @@
 from model.preprocess import Task
 from service.model_server import ModelServer
 from service.sampling import Sampling
-from service.sequences import FinishReason, Prompt
+from service.texts import FinishReason, Prompt
 
 SECONDS = 20.0
 

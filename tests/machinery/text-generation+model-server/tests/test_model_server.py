@@ -11,7 +11,7 @@ from model.preprocess import Task
 from service import manifest as manifests
 from service.model_server import ModelServer
 from service.sampling import Sampling
-from service.sequences import FinishReason, Prompt
+from service.texts import FinishReason, Prompt
 from service.server_errors import Refused, TimedOut, Unreachable
 
 pytest_plugins = ["asked_server", "asked_model"]

@@ -33,7 +33,7 @@ class FakeModel:
     ) -> None:
         assert folder.is_dir()
         assert threads > 0
-        self.format_name = manifest.artefact(format_name).format
+        assert manifest.artefact(format_name).path
 
     def predict(self, inputs: Sequence[Arrays]) -> list[Arrays]:
         """Score each of *inputs*; raise if one of them is the poison."""

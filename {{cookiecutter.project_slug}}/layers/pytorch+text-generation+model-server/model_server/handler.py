@@ -12,19 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry
 from pydantic import BaseModel, Field
 
 from service import manifest as manifests
 from service import runtime
-from service.cache import KeyValueCache
 from service.errors import CallerError
+from service.generation import Rows
 from service.logs import configure_logs
+from service.metrics import Metrics
+from service.model import Model
 from service.owner import Parameters
-from service.row_metrics import RowMetrics
-from service.rows import Rows
 from service.sampling import Sampling
-from service.sequences import Answers, Prompt
+from service.texts import Answer, Answers, Prompt
 from service.threads import available_cpus
 
 _A_DAY = 24 * 3600.0
@@ -90,10 +89,8 @@ class Handler:
         manifests.check_files(folder, facts, below=artefact.path)
         context = min(context_tokens, Parameters.model_validate(facts.parameters).context_length)
         graph = runtime.load_graph(folder, facts, artefact, available_cpus())
-        self._decoder = _Decoder(graph, facts.signature, rows, context)
-        self._rows = Rows(self._decoder, RowMetrics(CollectorRegistry()))
-        self._most = rows
-        self._prefill_tokens = prefill_tokens
+        self._model = Model(graph, facts.signature, rows, context)
+        self._rows = Rows(self._model, Metrics(), most=rows, prefill_tokens=prefill_tokens)
         self._texts: dict[str, _Text] = {}
         self._waiting: list[_Text] = []
 
@@ -111,9 +108,7 @@ class Handler:
         for name, body in requests.items():
             if name not in self._texts:
                 self._texts[name] = self._begin(body or b"")
-        self._rows.drop_given_up()
-        self._read_prompts()
-        self._rows.advance()
+        self._rows.round(self._next_waiting)
         parts = [self._texts[name].take() for name in requests]
         for name, (_, is_last) in zip(requests, parts, strict=True):
             if is_last:
@@ -136,30 +131,24 @@ class Handler:
             ValueError: the model cannot do it. Later it would end the texts of others too.
         """
         prompt = Prompt(said.tokens, said.sampling, said.max_new_tokens, said.end_tokens)
-        most = self._decoder.context_tokens
+        most = self._model.context_tokens
         if len(prompt.tokens) + prompt.max_new_tokens > most:
             raise ValueError(
                 f"{len(prompt.tokens)} tokens and {prompt.max_new_tokens} more; 1 to {most} "
                 "together are accepted"
             )
-        if not all(0 <= token < self._decoder.vocabulary_size for token in prompt.tokens):
+        if not all(0 <= token < self._model.vocabulary_size for token in prompt.tokens):
             raise ValueError("a token is not in the vocabulary")
         if prompt.sampling.top_k < 0 or (prompt.sampling.seed or 0) < 0:
             raise ValueError("top_k or seed is negative")
         return prompt
 
-    def _read_prompts(self) -> None:
-        """Read prompts, one after the other, until the step's share of tokens is used up."""
-        left = self._prefill_tokens
-        while left > 0:
-            if not self._rows.is_reading:
-                if not self._waiting or self._rows.running >= self._most:
-                    return
-                (answer,) = self._waiting.pop(0).answers.each
-                if answer.given_up:
-                    continue
-                self._rows.begin(answer)
-            left -= self._rows.read(left)
+    def _next_waiting(self) -> Answer | None:
+        while self._waiting:
+            (answer,) = self._waiting.pop(0).answers.each
+            if not answer.given_up:
+                return answer
+        return None
 
 
 class _Request(BaseModel):
@@ -169,17 +158,6 @@ class _Request(BaseModel):
     sampling: Sampling
     max_new_tokens: int = Field(ge=1)
     end_tokens: frozenset[int]
-
-
-class _Decoder(KeyValueCache):
-    """The model and what it has read, as ``Rows`` wants it."""
-
-    def __init__(
-        self, graph: runtime.Graph, signature: manifests.Signature, rows: int, context_tokens: int
-    ) -> None:
-        super().__init__(graph, signature, rows, context_tokens)
-        self.vocabulary_size = int(signature.outputs[0].shape[-1] or 0)
-        self.context_tokens = context_tokens
 
 
 _handlers: dict[str, Handler] = {}

@@ -21,7 +21,7 @@ SETTINGS_OF_THE_MODEL = ("MODEL_DIR", "MODEL_VERSION", "MODEL_FORMAT")
 class FakeModel:
     """Answers from what it has read in each row; can be made slow, or to raise.
 
-    The same constructor as ``service.model.Model``, so that a class made by ``fake_model`` can be
+    Made as ``service.pipeline.load_model`` makes one, so that a class made by ``fake_model`` can be
     handed to the pipeline in its place.
     """
 
@@ -44,7 +44,7 @@ class FakeModel:
     ) -> None:
         assert folder.is_dir()
         assert threads > 0
-        self.format_name = manifest.artefact(format_name).format
+        assert manifest.artefact(format_name).path
         self.vocabulary_size = int(manifest.signature.outputs[0].shape[-1] or 0)
         self._context_tokens = context_tokens
         self._read: list[list[int]] = [[] for _ in range(rows)]

@@ -9,7 +9,7 @@ import samples
 from service.errors import ModelFailed
 from service.manifest import Manifest
 from service.sampling import Sampler
-from service.sequences import FinishReason, Prompt
+from service.texts import FinishReason, Prompt
 from service.server_errors import InputFailed, TimedOut
 from service.settings import Settings
 

@@ -23,13 +23,11 @@ from service.errors import (
 from service.logs import log
 from service.metrics import Metrics
 from service.web.problems import to_problem
+from service.web.requests import REQUEST_ID
 from service.web.routes import route_of
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
-
-REQUEST_ID = "service.request_id"
-"""Key of a request's id in the WSGI environment."""
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 _MOST_DISCARDED = 8
@@ -133,7 +131,8 @@ class _Exchange:
 
     def _record(self) -> None:
         seconds = time.monotonic() - self._started
-        route = route_of(self._path) or "other"
+        found = route_of(self._path)
+        route = found.path if found else "other"
         method = self._method if self._method in {"GET", "HEAD", "POST"} else "other"
         self._metrics.in_flight.dec()
         self._metrics.requests.labels(method, route, self._status).inc()

@@ -4,29 +4,16 @@ A caller may rely on ``code``; titles and details are for people.
 """
 
 from http import HTTPStatus
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service import errors
-from service.errors import CallerError
-from service.web.protocol_errors import error_member
-from service.web.serving_problems import SERVING_STATUS
+from service.errors import CallerError, MethodNotAllowed
+# only: text-generation
+from service.protocols.openai.errors import Error
+# end
 
 MEDIA_TYPE = "application/problem+json"
-
-_STATUS: dict[type[CallerError], HTTPStatus] = {
-    errors.MalformedBody: HTTPStatus.BAD_REQUEST,
-    errors.NotFound: HTTPStatus.NOT_FOUND,
-    errors.MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
-    errors.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    errors.UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
-    errors.Unexpected: HTTPStatus.INTERNAL_SERVER_ERROR,
-    errors.ModelFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
-    errors.NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
-    **SERVING_STATUS,
-}
 
 
 class ProblemField(BaseModel):
@@ -49,20 +36,31 @@ class Problem(BaseModel):
     errors: list[ProblemField] = Field(default_factory=list)
 
 
-def status_of(error: CallerError) -> HTTPStatus:
-    """The HTTP status of *error*, or of the error that it is a kind of."""
-    return next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
+# only: predict
+class InferenceProblem(Problem):
+    """Why a request was not answered, in the protocol's own member too."""
+
+    error: str = Field(description="The same as `detail`.")
 
 
+# end
+# only: text-generation
+class OpenAIProblem(Problem):
+    """Why a request was not answered, in the protocol's own member too."""
+
+    error: Error
+
+
+# end
 def to_problem(
     error: CallerError, path: str, request_id: str
 ) -> tuple[HTTPStatus, dict[str, str], bytes]:
     """Status, headers and body that tell the caller of *path* of *error*."""
-    status = status_of(error)
+    status = error.status
     headers = {"Content-Type": MEDIA_TYPE}
     if error.retry_after_seconds is not None:
         headers["Retry-After"] = str(error.retry_after_seconds)
-    if isinstance(error, errors.MethodNotAllowed):
+    if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(error.allowed)
     problem = Problem(
         title=status.phrase,
@@ -71,6 +69,19 @@ def to_problem(
         detail=error.detail,
         request_id=request_id,
         errors=[ProblemField(field=each.field, detail=each.detail) for each in error.fields],
-        **error_member(path, error),
+        **_protocol_members(path, error),
     )
     return status, headers, problem.model_dump_json(exclude_defaults=True).encode()
+
+
+def _protocol_members(path: str, error: CallerError) -> dict[str, Any]:
+    """What the clients of a protocol look for in an error, beside the members of a problem."""
+    # only: predict
+    if path == "/v2" or path.startswith("/v2/"):
+        return {"error": error.detail}
+    # end
+    # only: text-generation
+    if path == "/v1" or path.startswith("/v1/"):
+        return {"error": Error.of(error)}
+    # end
+    return {}

@@ -19,7 +19,7 @@ from model.preprocess import Parameters, read_image, to_array
 from service import manifest as manifests
 from service.errors import BadValue, OwnerError
 from service.lifecycle.source import Source
-from service.task_settings import TaskSettings
+from service.settings import MAX_PIXELS
 from service.training import Dataset, Examples, Recipe
 
 PARAMETERS = Parameters(height=64, width=64, channels=3, mean=0.5, scale=0.5)
@@ -141,7 +141,7 @@ def _array(path: Path, parameters: Parameters) -> np.ndarray[tuple[int, ...], np
     if not path.is_file():
         raise OwnerError(f'"{path}" is not a file. A label\'s folder holds images only.')
     try:
-        image = read_image(path.read_bytes(), max_pixels=TaskSettings().max_pixels)
+        image = read_image(path.read_bytes(), max_pixels=MAX_PIXELS)
     except BadValue as error:
         raise OwnerError(f'"{path}": {error}. Replace or remove it.') from None
     return to_array(image, parameters)

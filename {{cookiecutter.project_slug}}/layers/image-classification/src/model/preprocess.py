@@ -20,7 +20,7 @@ from model.schemas import LabelScore, Prediction
 from service.errors import BadValue, ModelFailed
 from service.manifest import Arrays, Manifest, Signature, Tensor
 from service.numerics import softmax
-from service.task_settings import TaskSettings
+from service.settings import Settings
 
 NAME = "image-classification"
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
@@ -67,7 +67,7 @@ class Task:
         settings: limits of a request and the size of an answer.
     """
 
-    def __init__(self, _folder: Path, manifest: Manifest, settings: TaskSettings) -> None:
+    def __init__(self, _folder: Path, manifest: Manifest, settings: Settings) -> None:
         self.labels = manifest.labels
         self.parameters = Parameters.model_validate(manifest.parameters)
         self.input_name = manifest.signature.inputs[0].name

@@ -14,7 +14,7 @@ from model.preprocess import Parameters, Prepared, Task, read_image, to_array
 from service import manifest as manifests
 from service.errors import BadValue, ModelFailed
 from service.numerics import softmax
-from service.task_settings import TaskSettings
+from service.settings import Settings
 
 IMAGE = Prepared({})
 """What an answer does not depend on."""
@@ -23,7 +23,7 @@ IMAGE = Prepared({})
 @pytest.fixture
 def task(tmp_path: Path) -> Task:
     folder = write_fake_version(tmp_path / "default")
-    return Task(folder, manifests.read(folder), TaskSettings(max_pixels=100))
+    return Task(folder, manifests.read(folder), Settings(max_pixels=100))
 
 
 def test_a_white_image_becomes_ones_of_the_models_size(task: Task) -> None:
@@ -150,7 +150,7 @@ def test_the_most_likely_label_comes_first(task: Task) -> None:
 
 def test_an_answer_has_no_more_labels_than_asked_for(tmp_path: Path) -> None:
     folder = write_fake_version(tmp_path / "default")
-    task = Task(folder, manifests.read(folder), TaskSettings(top_k=1))
+    task = Task(folder, manifests.read(folder), Settings(top_k=1))
 
     assert len(task.postprocess(IMAGE, {"logits": np.zeros(2, np.float32)}).scores) == 1
 

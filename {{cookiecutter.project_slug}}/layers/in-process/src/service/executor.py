@@ -90,14 +90,14 @@ class Executor(ABC, Generic[Prepared, Waiting]):
             if not self.is_ready:
                 raise NotReady("The model is not ready.", retry_after_seconds=1)
             if len(self._queue) + len(waiting) > self._max_queued:
-                self._metrics.model.shed("queue_full", len(waiting))
+                self._metrics.shed.labels("queue_full").inc(len(waiting))
                 raise QueueFull(
                     f"{len(self._queue)} inputs wait for the model, and {len(waiting)} more would "
                     f"be over the {self._max_queued} that may.",
                     retry_after_seconds=max(1, ceil(self._seconds_until_served())),
                 )
             self._queue.extend(waiting)
-            self._metrics.model.queued.set(len(self._queue))
+            self._metrics.queued.set(len(self._queue))
             self._changed.notify()
 
     def _work(self) -> None:

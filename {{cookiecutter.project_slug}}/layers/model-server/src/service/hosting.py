@@ -62,7 +62,7 @@ class HostedModel(ABC):
         self.task = Task(self.folder, self.manifest, settings)
         self.server = connect(settings, self.manifest)
         self.upstream = Upstream(
-            metrics.model,
+            metrics,
             failures=settings.circuit_failures,
             patience_seconds=settings.request_timeout_seconds / 2,
         )
@@ -162,7 +162,7 @@ class HostedModel(ABC):
         except WrongModel as error:
             self._lose(f"the model server has another model: {error}")
         finally:
-            self.metrics.model.circuit_open.set(breaker.is_open)
+            self.metrics.circuit_open.set(breaker.is_open)
 
     def _find(self, seconds: float) -> None:
         self._is_known = True

@@ -10,12 +10,12 @@ from contextlib import closing, contextmanager
 from typing import TypeVar
 
 from service.circuit_breaker import CircuitBreaker
-from service.errors import DeadlineExceeded
+from service.errors import DeadlineExceeded, ModelServerUnavailable
 from service.logs import log
+from service.metrics import Metrics
 from service.retry_budget import RetryBudget
 from service.server_errors import ServerError, TimedOut
-from service.upstream_errors import ModelServerUnavailable, to_caller_error
-from service.upstream_metrics import UpstreamMetrics
+from service.upstream_errors import to_caller_error
 
 Answer = TypeVar("Answer")
 
@@ -34,7 +34,7 @@ class Upstream:
             not against a caller in a hurry.
     """
 
-    def __init__(self, metrics: UpstreamMetrics, *, failures: int, patience_seconds: float) -> None:
+    def __init__(self, metrics: Metrics, *, failures: int, patience_seconds: float) -> None:
         self._metrics = metrics
         self._patience_seconds = patience_seconds
         self._budget = RetryBudget()

@@ -1,20 +1,15 @@
 """What a caller is told when the model server gives no answer. Knows nothing of HTTP."""
 
 from service import server_errors
-from service.errors import CallerError, DeadlineExceeded, ModelFailed, QueueFull
+from service.errors import (
+    CallerError,
+    DeadlineExceeded,
+    ModelFailed,
+    ModelServerFailed,
+    ModelServerUnavailable,
+    QueueFull,
+)
 from service.server_errors import ServerError
-
-
-class ModelServerUnavailable(CallerError):
-    """The model server is not reached, or is left alone for now."""
-
-    code = "model_server_unavailable"
-
-
-class ModelServerFailed(CallerError):
-    """The model server failed, or its answer is none."""
-
-    code = "model_server_failed"
 
 
 def to_caller_error(error: ServerError) -> CallerError:

@@ -104,7 +104,7 @@ class MicroBatcher(Executor[Run[In, Out], _Waiting[In, Out]], Generic[In, Out]):
                 if not self._queue:
                     return []
                 batch = self._take()
-                self._metrics.model.queued.set(len(self._queue))
+                self._metrics.queued.set(len(self._queue))
                 if batch:
                     return batch
 
@@ -120,17 +120,17 @@ class MicroBatcher(Executor[Run[In, Out], _Waiting[In, Out]], Generic[In, Out]):
                 left.append(each)
                 continue
             if not each.answer.set_running_or_notify_cancel():
-                self._metrics.model.shed("cancelled")
+                self._metrics.shed.labels("cancelled").inc()
                 continue
             if each.deadline <= now:
-                self._metrics.model.shed("deadline")
+                self._metrics.shed.labels("deadline").inc()
                 each.answer.set_exception(
                     DeadlineExceeded("The request waited for the model until its deadline.")
                 )
                 continue
             kind = self._kind(each.value)
             batch.append(each)
-            self._metrics.model.wait_seconds.observe(now - each.since)
+            self._metrics.wait_seconds.observe(now - each.since)
         self._queue.extendleft(reversed(left))
         return batch
 
@@ -152,14 +152,14 @@ class MicroBatcher(Executor[Run[In, Out], _Waiting[In, Out]], Generic[In, Out]):
             outputs = run([each.value for each in batch])
         except Exception:  # noqa: BLE001  # a model may raise anything
             log.exception("batch_failed", size=len(batch))
-            self._metrics.model.batch_failures.inc()
+            self._metrics.batch_failures.inc()
             return None
         if len(outputs) != len(batch):
             log.error("batch_failed", size=len(batch), outputs=len(outputs))
-            self._metrics.model.batch_failures.inc()
+            self._metrics.batch_failures.inc()
             return None
-        self._metrics.model.batch_seconds.observe(time.monotonic() - started)
-        self._metrics.model.batch_size.observe(len(batch))
+        self._metrics.batch_seconds.observe(time.monotonic() - started)
+        self._metrics.batch_size.observe(len(batch))
         return outputs
 
     def _learn(self, seconds: float, size: int) -> None:

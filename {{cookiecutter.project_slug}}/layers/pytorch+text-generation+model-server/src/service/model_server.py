@@ -5,7 +5,7 @@ from collections.abc import Generator
 from dataclasses import asdict
 from http import HTTPStatus
 
-from service.sequences import FinishReason, Prompt
+from service.texts import FinishReason, Prompt
 from service.server_connection import ServerConnection, to_error
 from service.server_errors import Garbage, InputFailed, Refused, Unreachable
 

@@ -7,7 +7,7 @@ import numpy as np
 from service.lengths import MOST_END_TOKENS, signature_lengths, signature_name
 from service.manifest import Arrays, Manifest
 from service.owner import Parameters
-from service.sequences import FinishReason, Prompt
+from service.texts import FinishReason, Prompt
 from service.server_connection import ServerConnection
 from service.server_errors import Garbage, InputFailed, Refused
 from service.settings import Settings

@@ -9,7 +9,7 @@ from fake_version import write_fake_version
 from model.preprocess import Task
 from service import manifest as manifests
 from service.errors import BadValue, ModelFailed, OwnerError
-from service.task_settings import TaskSettings
+from service.settings import Settings
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def task_of(folder: Path, **settings: object) -> Task:
-    return Task(folder, manifests.read(folder), TaskSettings.model_validate(settings))
+    return Task(folder, manifests.read(folder), Settings.model_validate(settings))
 
 
 def test_the_most_likely_label_comes_first(folder: Path) -> None:

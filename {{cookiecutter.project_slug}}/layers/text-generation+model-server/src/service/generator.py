@@ -15,7 +15,7 @@ from service.logs import log
 from service.metrics import Metrics
 from service.model_server import ModelServer
 from service.sampling import Sampling
-from service.sequences import Answer, Answers, Ending, Prompt
+from service.texts import Answer, Answers, Ending, Prompt
 from service.server_interface import Connect
 from service.settings import Settings
 
@@ -90,7 +90,7 @@ class Generator(HostedModel):
                     retry_after_seconds=1,
                 )
             self._running += count
-            self.metrics.model.running.set(self._running)
+            self.metrics.running.set(self._running)
 
     def _follow(self, answer: Answer, deadline: float) -> None:
         """Let *answer* have its tokens as they come, to the end."""
@@ -103,16 +103,16 @@ class Generator(HostedModel):
             log.exception("sequence_failed", error=repr(error))
             answer.put(CallerError("Something went wrong here."))
         finally:
-            self.metrics.model.endings.labels(ending).inc()
+            self.metrics.endings.labels(ending).inc()
             with self._lock:
                 self._running -= 1
-                self.metrics.model.running.set(self._running)
+                self.metrics.running.set(self._running)
 
     def _give(self, answer: Answer, deadline: float) -> Ending:
         """Hand tokens on until the end, or until nobody waits; gives the ending."""
         if ending := answer.given_up:
             return ending
-        metrics = self.metrics.model
+        metrics = self.metrics
         prompt = answer.prompt
         items = self.upstream.stream(
             lambda seconds: self.server.generate(prompt, timeout_seconds=seconds),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator
 from typing import Protocol, TypeAlias
 
 from service.manifest import Manifest
-from service.sequences import FinishReason, Prompt
+from service.texts import FinishReason, Prompt
 from service.settings import Settings
 
 

@@ -19,7 +19,7 @@ from service import manifest as manifests
 from service.chat import ChatTemplate
 from service.errors import BadValue
 from service.manifest import Manifest, Signature, Tensor
-from service.task_settings import TaskSettings
+from service.settings import Settings
 from service.text import read_text
 
 NAME = "text-generation"
@@ -85,14 +85,14 @@ class Task:
         OwnerError: a file is missing, or changed since the export.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, settings: TaskSettings) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, settings: Settings) -> None:
         manifests.check_files(folder, manifest, below=str(Path(TOKENIZER).parent))
         self.parameters = Parameters.model_validate(manifest.parameters)
         self.end_tokens = frozenset(self.parameters.end_tokens)
         self._settings = settings
-        self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-        self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
+        self.tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        self.tokenizer.no_padding()
+        self.tokenizer.no_truncation()
         path = folder / CHAT_TEMPLATE
         self._template = (
             ChatTemplate(path.read_text(encoding="utf-8"), self.parameters.special_tokens)
@@ -112,7 +112,7 @@ class Task:
             BadValue: it is empty, too long, or has characters that no text has.
         """
         known = read_text(text, max_characters=self._settings.max_text_characters)
-        return list(self._tokenizer.encode(known).ids)
+        return list(self.tokenizer.encode(known).ids)
 
     def encode_chat(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
         """The tokens of a conversation, up to where the assistant's next message begins.
@@ -131,7 +131,7 @@ class Task:
             raise BadValue(f"the model's chat template refuses them: {error}") from None
         known = read_text(text, max_characters=self._settings.max_text_characters)
         # The template writes the tokens that begin a text itself.
-        return list(self._tokenizer.encode(known, add_special_tokens=False).ids)
+        return list(self.tokenizer.encode(known, add_special_tokens=False).ids)
 
     def check_tokens(self, tokens: Sequence[int]) -> None:
         """See whether *tokens* are some.
@@ -143,8 +143,3 @@ class Task:
         for token in tokens:
             if not 0 <= token <= most:
                 raise BadValue(f"token {token}; 0 to {most} are accepted")
-
-    def decode(self, tokens: Sequence[int]) -> str:
-        """The text of *tokens*, without special ones."""
-        text: str = self._tokenizer.decode(list(tokens), skip_special_tokens=True)
-        return text

@@ -15,7 +15,7 @@ from service.sampling_fields import (
     TopK,
     TopP,
 )
-from service.sequences import FinishReason
+from service.texts import FinishReason
 
 
 class GenerateRequest(BaseModel):

@@ -1,21 +1,40 @@
-"""Texts in the making: tokens as they come -> pieces of text, to the end.
+"""Texts in the making: tokens as they come -> pieces of text.
 
-Belongs to the request's thread; knows nothing of models or HTTP.
+Whatever runs the model puts tokens into an :class:`Answer`; the request's thread turns them into
+text.
 """
 
+import queue
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from service.detokenizing import Detokenizer, StopStrings
+from tokenizers import Tokenizer
+from tokenizers.decoders import DecodeStream
+
+from service.errors import BadValue, CallerError, DeadlineExceeded, InvalidInput
 from service.sampling import Sampling
-from service.sequences import Answer, Answers, FinishReason
+
+if TYPE_CHECKING:
+    from service.owner import Task
 
 PATIENCE_SECONDS = 0.5
 """After so long without text a stream is given nothing, so that it can see if its reader left."""
 
 _CONTEXT_TOKENS = 8
 """Of the end of a prompt: enough to see how a text goes on from it."""
+_UNREADABLE = "\ufffd"
+"""What a decoder gives for bytes that are no character, or not yet one."""
+
+FinishReason = Literal["stop", "length"]
+"""``stop`` where the text ended, ``length`` where a limit was reached."""
+
+Ending = Literal["stop", "length", "cancelled", "deadline", "failed"]
+"""How a sequence ended."""
+
+Item: TypeAlias = int | FinishReason | CallerError
+"""A token, or the end."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +62,18 @@ class Generation:
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Some more of a text.
+class Prompt:
+    """A :class:`Generation` that fits the model: at least one token, and room for more."""
 
-    Args:
-        number: which of the request's texts.
-        text: what follows the former piece; may be empty.
-        finish_reason: of the last piece: ``stop`` for the text's own end or a stop string,
-            ``length`` when it was cut off.
-    """
+    tokens: Sequence[int]
+    sampling: Sampling
+    max_new_tokens: int
+    end_tokens: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some more of a request's text *number*; the last has a reason, and may be empty."""
 
     number: int
     text: str
@@ -60,65 +82,145 @@ class Piece:
 
 @dataclass(frozen=True)
 class Completion:
-    """A text that is complete.
-
-    Args:
-        text: what follows the prompt.
-        finish_reason: as in :class:`Piece`.
-        new_tokens: how many tokens the model gave; those of a stop string count.
-    """
+    """A complete text; *new_tokens* counts those of a stop string as well."""
 
     text: str
     finish_reason: FinishReason
     new_tokens: int
 
 
-class _Text:
-    """One text in the making."""
+def to_prompt(generation: Generation, task: "Task", most_new_tokens: int) -> Prompt:
+    """What the model continues, for *generation*.
 
-    def __init__(
-        self, answer: Answer, generation: Generation, decode: Callable[[Sequence[int]], str]
-    ) -> None:
-        context = generation.tokens[-_CONTEXT_TOKENS:] if generation.goes_on else ()
-        self._answer = answer
-        self._detokenizer = Detokenizer(decode, context)
-        self._stop = StopStrings(generation.stop)
-        self.new_tokens = 0
-        self.finish_reason: FinishReason | None = None
+    Raises:
+        InvalidInput: it does not fit into the model's vocabulary or context.
+    """
+    tokens, field = generation.tokens, generation.prompt_field
+    try:
+        task.check_tokens(tokens)
+    except BadValue as error:
+        raise InvalidInput.of(field, str(error)) from None
+    if not tokens:
+        raise InvalidInput.of(field, "there are no tokens in it")
+    left = task.context_tokens - len(tokens)
+    if left < 1:
+        raise InvalidInput.of(
+            field,
+            f"{len(tokens)} tokens; at most {task.context_tokens - 1} are accepted, so that a text "
+            f"has room behind them",
+        )
+    most = min(most_new_tokens, left)
+    wanted = most if generation.max_new_tokens is None else generation.max_new_tokens
+    if wanted > most:
+        raise InvalidInput.of(
+            generation.limit_field, f"{wanted}; at most {most} are accepted after this prompt"
+        )
+    return Prompt(tokens, generation.sampling, wanted, task.end_tokens)
 
-    def push(self, item: "int | FinishReason") -> str:
-        """What the next token, or the end, adds to the text."""
-        if isinstance(item, str):
-            self.finish_reason = item
-            return self._stop.finish()
-        self.new_tokens += 1
-        piece = self._stop.push(self._detokenizer.push(item))
-        if self._stop.is_reached:
-            self.finish_reason = "stop"
-            self._answer.stop()
-        return piece
 
-
-class TextStream:
-    """The texts of one request as they come; belongs to one thread.
-
-    To be closed, so that places become free of which nobody waits for the texts any more.
+class Answer:
+    """The tokens that answer one prompt, on their way from the model to the request's thread.
 
     Args:
-        answers: the tokens.
-        generations: what was wanted.
-        decode: tokens to text.
+        number: of the prompt in the request.
+        prompt: what is answered.
+        deadline: ``time.monotonic()`` when the caller gives up.
+        came: where the request finds its tokens.
     """
 
     def __init__(
         self,
-        answers: Answers,
-        generations: Sequence[Generation],
-        decode: Callable[[Sequence[int]], str],
+        number: int,
+        prompt: Prompt,
+        deadline: float,
+        came: "queue.SimpleQueue[tuple[int, Item]]",
+    ) -> None:
+        self.prompt = prompt
+        self.since = time.monotonic()
+        self._number = number
+        self._deadline = deadline
+        self._came = came
+        self._given_up: Ending | None = None
+
+    def stop(self) -> None:
+        """Free the sequence's place: the answer is complete."""
+        self._given_up = "stop"
+
+    def cancel(self) -> None:
+        """Free the sequence's place, if it still has one."""
+        self._given_up = self._given_up or "cancelled"
+
+    @property
+    def given_up(self) -> Ending | None:
+        """Why the caller gave up; ``None`` while it waits."""
+        if self._given_up is None and self._deadline <= time.monotonic():
+            return "deadline"
+        return self._given_up
+
+    def put(self, item: Item) -> None:
+        """Send the next token, or the end."""
+        self._came.put((self._number, item))
+
+
+class Answers:
+    """The answers to a request's prompts, as their tokens come; belongs to the request's thread.
+
+    Args:
+        prompts: what is answered.
+        deadline: ``time.monotonic()`` when the caller gives up.
+    """
+
+    def __init__(self, prompts: Sequence[Prompt], deadline: float) -> None:
+        self._deadline = deadline
+        self._came: queue.SimpleQueue[tuple[int, Item]] = queue.SimpleQueue()
+        self.each = [
+            Answer(number, prompt, deadline, self._came) for number, prompt in enumerate(prompts)
+        ]
+
+    def take(self, seconds: float) -> "tuple[int, int | FinishReason] | None":
+        """The number of a prompt, and the next token or the reason for the end of its answer.
+
+        Returns:
+            ``None`` when nothing came for *seconds*.
+
+        Raises:
+            DeadlineExceeded: nothing came before the deadline.
+            CallerError: an answer ends with an error.
+        """
+        left = self._deadline - time.monotonic()
+        try:
+            number, item = self._came.get(timeout=max(0, min(seconds, left)))
+        except queue.Empty:
+            if left <= seconds:
+                raise DeadlineExceeded(
+                    "The answer was not complete when its time was over."
+                ) from None
+            return None
+        if isinstance(item, CallerError):
+            raise item
+        return number, item
+
+    def cancel(self) -> None:
+        """Free the places of all sequences."""
+        for answer in self.each:
+            answer.cancel()
+
+
+class TextStream:
+    """The texts of one request as they come; belongs to one thread, and has to be closed.
+
+    Args:
+        answers: the tokens.
+        generations: what was wanted.
+        tokenizer: the model's.
+    """
+
+    def __init__(
+        self, answers: Answers, generations: Sequence[Generation], tokenizer: Tokenizer
     ) -> None:
         self._answers = answers
         self._texts = [
-            _Text(answer, generation, decode)
+            _Text(answer, generation, tokenizer)
             for answer, generation in zip(answers.each, generations, strict=True)
         ]
 
@@ -145,15 +247,18 @@ class TextStream:
         return sum(text.new_tokens for text in self._texts)
 
     def completions(self) -> list[Completion]:
-        """The whole texts.
+        """The whole texts; closes the stream.
 
         Raises:
             DeadlineExceeded, ModelFailed: as their names say.
         """
         whole = [""] * len(self._texts)
-        for piece in self.pieces():
-            if piece:
-                whole[piece.number] += piece.text
+        try:
+            for piece in self.pieces():
+                if piece:
+                    whole[piece.number] += piece.text
+        finally:
+            self.close()
         return [
             Completion(text, each.finish_reason or "length", each.new_tokens)
             for text, each in zip(whole, self._texts, strict=True)
@@ -164,7 +269,6 @@ class TextStream:
         self._answers.cancel()
 
     def _next_piece(self) -> Piece | None:
-        """The next piece; ``None`` when there is none yet."""
         came = self._answers.take(PATIENCE_SECONDS)
         if came is None:
             return None
@@ -174,3 +278,102 @@ class TextStream:
             return None
         piece = text.push(item)
         return Piece(number, piece, text.finish_reason) if piece or text.finish_reason else None
+
+
+class _Text:
+    def __init__(self, answer: Answer, generation: Generation, tokenizer: Tokenizer) -> None:
+        context = generation.tokens[-_CONTEXT_TOKENS:] if generation.goes_on else ()
+        self._answer = answer
+        self._detokenizer = Detokenizer(tokenizer, context)
+        self._stop = StopStrings(generation.stop)
+        self.new_tokens = 0
+        self.finish_reason: FinishReason | None = None
+
+    def push(self, item: "int | FinishReason") -> str:
+        """What the next token, or the end, adds to the text."""
+        if isinstance(item, str):
+            piece = self._stop.push(self._detokenizer.finish()) + self._stop.finish()
+            self.finish_reason = "stop" if self._stop.is_reached else item
+            return piece
+        self.new_tokens += 1
+        piece = self._stop.push(self._detokenizer.push(item))
+        if self._stop.is_reached:
+            self.finish_reason = "stop"
+            self._answer.stop()
+        return piece
+
+
+class Detokenizer:
+    """Tokens -> text as they come, by ``DecodeStream``: a character appears with its last byte.
+
+    Args:
+        tokenizer: whose ``decode`` leaves out special tokens.
+        context: tokens that the text goes on from; a few of the last will do.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, context: Sequence[int] = ()) -> None:
+        # DecodeStream would give a context that ends within a character as text.
+        is_readable = not tokenizer.decode(list(context)).endswith(_UNREADABLE)
+        self._tokenizer = tokenizer
+        self._stream = DecodeStream(list(context) if is_readable else [], skip_special_tokens=True)
+        self._pending: list[int] = []
+
+    def push(self, token: int) -> str:
+        """The text that *token* completes; often nothing."""
+        self._pending.append(token)
+        try:
+            piece = self._stream.step(self._tokenizer, token)
+        except Exception:  # noqa: BLE001  # DecodeStream: these bytes make former ones unreadable
+            piece = self._tokenizer.decode(self._pending)
+            self._stream = DecodeStream(self._pending, skip_special_tokens=True)
+        if piece:
+            self._pending = []
+        return piece or ""
+
+    def finish(self) -> str:
+        """What is readable of the tokens that wait for the rest of a character."""
+        return self._tokenizer.decode(self._pending).rstrip(_UNREADABLE)
+
+
+class StopStrings:
+    """Ends a text before the string of several that is complete in it first.
+
+    Args:
+        strings: any of them ends the text, and is no part of it.
+    """
+
+    def __init__(self, strings: Sequence[str]) -> None:
+        self._strings = [string for string in strings if string]
+        self._held = ""
+        self.is_reached = False
+
+    def push(self, piece: str) -> str:
+        """What of the text is sure not to be the beginning of a stop string."""
+        if self.is_reached:
+            return ""
+        text = self._held + piece
+        found = [
+            (start + len(string), start)
+            for string in self._strings
+            if (start := text.find(string)) >= 0
+        ]
+        if found:
+            _, end = min(found)
+            self.is_reached = True
+        else:
+            end = len(text) - self._longest_beginning(text)
+        self._held = text[end:]
+        return text[:end]
+
+    def finish(self) -> str:
+        """What was held back, since nothing follows."""
+        held, self._held = self._held, ""
+        return "" if self.is_reached else held
+
+    def _longest_beginning(self, text: str) -> int:
+        """How many of the last characters of *text* a stop string may begin with."""
+        longest = max(map(len, self._strings), default=1) - 1
+        for length in range(min(longest, len(text)), 0, -1):
+            if any(string.startswith(text[-length:]) for string in self._strings):
+                return length
+        return 0

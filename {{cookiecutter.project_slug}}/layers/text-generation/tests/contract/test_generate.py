@@ -167,9 +167,7 @@ def test_a_stream_can_be_cut_too(service: Service) -> None:
 def test_what_some_clients_take_for_the_end_of_a_line_is_escaped(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        service.pipeline.task, "decode", lambda tokens: "\u2028\x85\n" * len(tokens)
-    )
+    monkeypatch.setattr(texts.Detokenizer, "push", lambda *_: "\u2028\x85\n")
 
     with service.client.stream("POST", samples.ROUTE, json={**samples.BODY, "stream": True}) as got:
         lines = [line for line in got.iter_lines() if line]
@@ -232,12 +230,12 @@ def test_a_stream_past_its_deadline_ends_with_an_event(make_service: MakeService
 def test_a_fault_of_ours_in_a_stream_tells_nothing_of_our_insides(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(tokens: list[int]) -> str:
-        if tokens[-1] == samples.ANSWER_TOKENS[1]:
+    def fail(_: object, token: int) -> str:
+        if token == samples.ANSWER_TOKENS[1]:
             raise RuntimeError("secret")
-        return "x" * len(tokens)
+        return "x"
 
-    monkeypatch.setattr(service.pipeline.task, "decode", fail)
+    monkeypatch.setattr(texts.Detokenizer, "push", fail)
 
     (_, first), (kind, problem) = ask_for_stream(service, samples.ROUTE, samples.BODY)
 

@@ -12,7 +12,7 @@ from model.preprocess import CHAT_TEMPLATE, TOKENIZER, Task
 from service import manifest as manifests
 from service.errors import BadValue, OwnerError
 from service.lifecycle import byte_pairs
-from service.task_settings import TaskSettings
+from service.settings import Settings
 
 TEXTS = ["a", "Grüße, 世界!", "👩‍👩‍👧 🇺🇳", " two  spaces\t\r\n", "\u202b\u05d0\u05d1", "e\u0301"]
 
@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def task_of(folder: Path, **settings: object) -> Task:
-    return Task(folder, manifests.read(folder), TaskSettings.model_validate(settings))
+    return Task(folder, manifests.read(folder), Settings.model_validate(settings))
 
 
 def vouch_for_changes(folder: Path) -> None:
@@ -37,7 +37,7 @@ def vouch_for_changes(folder: Path) -> None:
 def test_a_text_comes_back_from_its_tokens(folder: Path, text: str) -> None:
     task = task_of(folder)
 
-    assert task.decode(task.encode(text)) == text
+    assert task.tokenizer.decode(task.encode(text)) == text
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -55,7 +55,9 @@ def test_a_vocabulary_that_was_learnt_has_tokens_for_every_text(text: str) -> No
 
 
 def test_special_tokens_are_no_part_of_a_text(folder: Path) -> None:
-    assert task_of(folder).decode([*samples.ANSWER_TOKENS, samples.END_TOKEN]) == samples.ANSWER
+    tokens = [*samples.ANSWER_TOKENS, samples.END_TOKEN]
+
+    assert task_of(folder).tokenizer.decode(tokens) == samples.ANSWER
 
 
 def test_a_conversation_becomes_tokens_by_the_models_template(folder: Path) -> None:

@@ -17,8 +17,8 @@ from service.encoding import TOKENIZER, Encoder, EncoderParameters, Prepared, re
 from service.errors import ModelFailed
 from service.manifest import Arrays, Manifest, Signature, Tensor
 from service.numerics import softmax
+from service.settings import Settings
 from service.tags import spans
-from service.task_settings import TaskSettings
 from service.text import Value, read_text
 
 __all__ = ["NAME", "Parameters", "Prepared", "Task", "words_of"]
@@ -47,7 +47,7 @@ class Task:
         OwnerError: the tokenizer is missing, or changed since the export.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, settings: TaskSettings) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, settings: Settings) -> None:
         manifests.check_files(folder, manifest, below=TOKENIZER)
         parameters = Parameters.model_validate(manifest.parameters)
         self._encoder = Encoder(read_tokenizer(folder), parameters.max_length, settings.long_text)

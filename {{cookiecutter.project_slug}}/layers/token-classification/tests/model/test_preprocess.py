@@ -11,7 +11,7 @@ from model.preprocess import Task
 from model.schemas import Prediction
 from service import manifest as manifests
 from service.errors import BadValue, ModelFailed, OwnerError
-from service.task_settings import TaskSettings
+from service.settings import Settings
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def task_of(folder: Path, **settings: object) -> Task:
-    return Task(folder, manifests.read(folder), TaskSettings.model_validate(settings))
+    return Task(folder, manifests.read(folder), Settings.model_validate(settings))
 
 
 def answer(task: Task, text: str) -> Prediction:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sklearn.model_selection import train_test_split
 
 from service.errors import BadValue, OwnerError
-from service.task_settings import TaskSettings
+from service.settings import MAX_TEXT_CHARACTERS
 from service.text import read_text
 
 HELD_OUT_SHARE = 0.25
@@ -94,7 +94,7 @@ def _read_csv(path: Path) -> list[Labelled]:
 
 def _labelled(where: str, text: str | None, label: str | None) -> Labelled:
     try:
-        known = read_text(text or "", max_characters=TaskSettings().max_text_characters)
+        known = read_text(text or "", max_characters=MAX_TEXT_CHARACTERS)
     except BadValue as error:
         raise OwnerError(f"{where}: {error}. Mend or remove it.") from None
     if not label or not label.strip():

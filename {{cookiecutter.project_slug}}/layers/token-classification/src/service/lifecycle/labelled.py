@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sklearn.model_selection import train_test_split
 
 from service.errors import BadValue, OwnerError
-from service.task_settings import TaskSettings
+from service.settings import MAX_TEXT_CHARACTERS
 from service.text import read_text
 
 HELD_OUT_SHARE = 0.25
@@ -92,7 +92,7 @@ def _read_lines(path: Path) -> list[Labelled]:
 def _labelled(where: str, line: bytes) -> Labelled:
     try:
         example = Labelled.model_validate_json(line)
-        read_text(example.text, max_characters=TaskSettings().max_text_characters)
+        read_text(example.text, max_characters=MAX_TEXT_CHARACTERS)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the line"

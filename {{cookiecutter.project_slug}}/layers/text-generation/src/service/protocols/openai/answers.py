@@ -11,8 +11,7 @@ from pydantic import BaseModel, Field
 from service.about import PROJECT
 from service.manifest import Manifest, ModelVersion
 from service.owner import Usage
-from service.sequences import FinishReason
-from service.texts import Completion, Piece
+from service.texts import Completion, FinishReason, Piece
 
 
 class Model(BaseModel):

@@ -1,0 +1,158 @@
+"""Joins task, batches and model: values in, predictions out.
+
+Preprocessing and postprocessing run in the request's thread, the model in the executor's.
+"""
+
+import time
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import TimeoutError as FutureTimeoutError
+
+from service import manifest as manifests
+from service.batching import MicroBatcher, Run
+from service.errors import BadValue, DeadlineExceeded, FieldError, InvalidInput
+from service.logs import log
+from service.manifest import Arrays, ModelVersion
+from service.metrics import Metrics
+from service.model import LoadedModel, Model
+from service.owner import Prediction, Prepared, Task
+from service.settings import Settings
+
+
+class Pipeline:
+    """Predicts with one version of a model, from the moment it is loaded and warm.
+
+    Args:
+        settings: which version, and how much at a time.
+        metrics: where it counts.
+        on_failure: told once when the model cannot be loaded.
+        load: makes the model, as ``Model`` does; called in the executor's thread.
+
+    Raises:
+        OwnerError: there is no such version.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        on_failure: Callable[[Exception], None],
+        load: Callable[..., LoadedModel] = Model,
+    ) -> None:
+        self._folder = manifests.find_version(settings.model_dir, settings.model_version)
+        self.manifest = manifests.read(self._folder)
+        self.format_name = self.manifest.artefact(settings.model_format).format
+        self.task = Task(self._folder, self.manifest, settings)
+        self.is_draining = False
+        self._settings = settings
+        self._metrics = metrics
+        self._load = load
+        self._batcher = MicroBatcher[Arrays, Arrays](
+            self._prepare,
+            kind=_shapes,
+            max_batch_size=settings.max_batch_size,
+            max_queued=settings.max_queued_inputs,
+            metrics=metrics,
+            on_failure=on_failure,
+        )
+
+    @property
+    def model_version(self) -> ModelVersion:
+        """Which model answers."""
+        return self.manifest.model_version
+
+    def start(self) -> None:
+        """Load the model in the executor's thread; returns at once."""
+        self._batcher.start()
+
+    def drain(self) -> None:
+        """Say "not ready" from now on, but go on answering."""
+        self.is_draining = True
+        log.info("draining")
+
+    def close(self) -> None:
+        """Answer what waits, then stop."""
+        self._batcher.close()
+
+    @property
+    def is_live(self) -> bool:
+        """The executor runs and is not stuck."""
+        return self._batcher.is_alive and self._batcher.busy_seconds < self._settings.stuck_seconds
+
+    @property
+    def is_ready(self) -> bool:
+        """The model is loaded and warm, and the service is not about to stop."""
+        return self._batcher.is_ready and not self.is_draining
+
+    def predict(
+        self, values: Sequence[bytes | str], names: Sequence[str], *, timeout_seconds: float
+    ) -> list[Prediction]:
+        """Predict all *values* of one request.
+
+        Args:
+            values: what the task reads.
+            names: where in the request each stands, for errors.
+            timeout_seconds: how long the caller waits.
+
+        Raises:
+            InvalidInput: one or more cannot be read; names each.
+            NotReady, QueueFull, DeadlineExceeded, ModelFailed: as their names say.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        with self._metrics.preprocess_seconds.time():
+            prepared = self._preprocess(values, names)
+        outputs = self.run([each.arrays for each in prepared], deadline=deadline)
+        return [
+            self.task.postprocess(each, output)
+            for each, output in zip(prepared, outputs, strict=True)
+        ]
+
+    def run(self, arrays: Sequence[Arrays], *, deadline: float) -> list[Arrays]:
+        """The model's outputs for *arrays*, each one input without a batch axis.
+
+        Args:
+            arrays: as the task prepares them, or as a caller sent them.
+            deadline: ``time.monotonic()`` when the caller gives up.
+
+        Raises:
+            NotReady, QueueFull, DeadlineExceeded, ModelFailed: as their names say.
+        """
+        answers = self._batcher.submit(arrays, deadline=deadline)
+        try:
+            return [answer.result(deadline - time.monotonic()) for answer in answers]
+        except FutureTimeoutError:
+            raise DeadlineExceeded("No answer in the time that the caller waits.") from None
+        finally:
+            for answer in answers:  # what is still queued
+                answer.cancel()
+
+    def _preprocess(self, values: Sequence[bytes | str], names: Sequence[str]) -> list[Prepared]:
+        prepared, wrong = [], []
+        for name, value in zip(names, values, strict=True):
+            try:
+                prepared.append(self.task.preprocess(value))
+            except BadValue as error:
+                wrong.append(FieldError(name, str(error)))
+        if wrong:
+            raise InvalidInput(f"{wrong[0].field}: {wrong[0].detail}", fields=wrong)
+        return prepared
+
+    def _prepare(self) -> Run[Arrays, Arrays]:
+        started = time.monotonic()
+        facts = self.manifest
+        model = self._load(
+            self._folder,
+            facts,
+            format_name=self._settings.model_format,
+            threads=self._settings.numeric_threads,
+        )
+        self._metrics.model_info.clear()
+        labels = (facts.name, facts.version, facts.task, self.format_name)
+        self._metrics.model_info.labels(*labels).set(1)
+        seconds = round(time.monotonic() - started, 2)
+        log.info("ready", model=str(self._folder), seconds=seconds)
+        return model.predict
+
+
+def _shapes(arrays: Arrays) -> Hashable:
+    """Inputs of equal shapes can be stacked."""
+    return tuple(array.shape for array in arrays.values())

@@ -1,0 +1,162 @@
+"""Joins task, queue and model: prompts in, texts out, piece by piece.
+
+Tokens become text in the request's thread; the executor's thread runs the model.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from service import manifest as manifests
+from service import runtime
+from service.batching import ContinuousBatcher
+from service.generation import Decoder
+from service.logs import log
+from service.manifest import Manifest, ModelVersion
+from service.metrics import Metrics
+from service.model import Model
+from service.owner import Task
+from service.settings import Settings
+from service.texts import Completion, Generation, TextStream, to_prompt
+
+
+def load_model(
+    folder: Path,
+    manifest: Manifest,
+    *,
+    format_name: str | None,
+    threads: int,
+    rows: int,
+    context_tokens: int,
+) -> Decoder:
+    """Load one artefact, check and warm it.
+
+    Args:
+        folder: the version's.
+        manifest: the version's.
+        format_name: which artefact; the manifest's first when ``None``.
+        threads: threads for one inference.
+        rows: most sequences side by side.
+        context_tokens: most tokens of one sequence.
+
+    Raises:
+        OwnerError: the artefact is missing, changed since its export, cannot be loaded, or does
+            not give the golden outputs.
+    """
+    artefact = manifest.artefact(format_name)
+    manifests.check_files(folder, manifest, below=artefact.path)
+    manifests.check_files(folder, manifest, below=manifests.GOLDEN)
+    graph = runtime.load_graph(folder, manifest, artefact, threads)
+    predict = runtime.predictor(graph, manifest.signature)
+    manifests.check_golden(folder, manifest, artefact, predict)
+    model = Model(graph, manifest.signature, rows, context_tokens)
+    # The first prompt, and the first token in all rows, take longer than others.
+    model.step(0, np.zeros((1, 2), np.int64), np.zeros(1, np.int64))
+    model.step(0, np.zeros((rows, 1), np.int64), np.zeros(rows, np.int64))
+    return model
+
+
+class Pipeline:
+    """Continues texts with one version of a model, from the moment it is loaded and warm.
+
+    Args:
+        settings: which version, and how much at a time.
+        metrics: where it counts.
+        on_failure: told once when the model cannot be loaded.
+        load: makes the model; called in the executor's thread.
+
+    Raises:
+        OwnerError: there is no such version.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        on_failure: Callable[[Exception], None],
+        load: Callable[..., Decoder] = load_model,
+    ) -> None:
+        self._folder = manifests.find_version(settings.model_dir, settings.model_version)
+        self.manifest = manifests.read(self._folder)
+        self.task = Task(self._folder, self.manifest, settings)
+        self.is_draining = False
+        self._settings = settings
+        self._metrics = metrics
+        self._load = load
+        self._batcher = ContinuousBatcher(
+            self._prepare,
+            max_running=settings.max_running_sequences,
+            max_queued=settings.max_queued_inputs,
+            prefill_tokens=settings.prefill_tokens,
+            metrics=metrics,
+            on_failure=on_failure,
+        )
+
+    @property
+    def model_version(self) -> ModelVersion:
+        """Which model answers."""
+        return self.manifest.model_version
+
+    def start(self) -> None:
+        """Load the model in the executor's thread; returns at once."""
+        self._batcher.start()
+
+    def drain(self) -> None:
+        """Say "not ready" from now on, but go on answering."""
+        self.is_draining = True
+        log.info("draining")
+
+    def close(self) -> None:
+        """Answer what waits, then stop."""
+        self._batcher.close()
+
+    @property
+    def is_live(self) -> bool:
+        """The executor runs and is not stuck."""
+        return self._batcher.is_alive and self._batcher.busy_seconds < self._settings.stuck_seconds
+
+    @property
+    def is_ready(self) -> bool:
+        """The model is loaded and warm, and the service is not about to stop."""
+        return self._batcher.is_ready and not self.is_draining
+
+    def generate(self, generations: Sequence[Generation], *, timeout_seconds: float) -> TextStream:
+        """Begin all *generations* of one request, or none.
+
+        Raises:
+            InvalidInput: a prompt has tokens that the model does not know, or too many.
+            NotReady, QueueFull: as their names say.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        prompts = [
+            to_prompt(generation, self.task, self._settings.max_new_tokens)
+            for generation in generations
+        ]
+        answers = self._batcher.submit(prompts, deadline=deadline)
+        return TextStream(answers, generations, self.task.tokenizer)
+
+    def complete(
+        self, generations: Sequence[Generation], *, timeout_seconds: float
+    ) -> list[Completion]:
+        """The whole texts; errors are those of :meth:`generate` and ``TextStream``."""
+        return self.generate(generations, timeout_seconds=timeout_seconds).completions()
+
+    def _prepare(self) -> Decoder:
+        started = time.monotonic()
+        settings, facts = self._settings, self.manifest
+        model = self._load(
+            self._folder,
+            facts,
+            format_name=settings.model_format,
+            threads=settings.numeric_threads,
+            rows=settings.max_running_sequences,
+            context_tokens=self.task.context_tokens,
+        )
+        format_name = facts.artefact(settings.model_format).format
+        self._metrics.model_info.clear()
+        self._metrics.model_info.labels(facts.name, facts.version, facts.task, format_name).set(1)
+        seconds = round(time.monotonic() - started, 2)
+        log.info("ready", model=str(self._folder), seconds=seconds)
+        return model
