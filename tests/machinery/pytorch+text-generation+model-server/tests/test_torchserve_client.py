@@ -10,8 +10,8 @@ from server_asks import SECONDS, answer, prompt
 from model.preprocess import Task
 from service.model_server import ModelServer
 from service.sampling import Sampling
-from service.texts import Prompt
 from service.server_errors import Refused
+from service.texts import Prompt
 
 pytest_plugins = ["asked_server", "asked_model"]
 

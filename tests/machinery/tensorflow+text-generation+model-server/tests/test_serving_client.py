@@ -11,8 +11,8 @@ from service.lengths import signature_lengths
 from service.manifest import Arrays, Manifest
 from service.model_server import ModelServer
 from service.sampling import Sampler, Sampling
-from service.texts import FinishReason, Prompt
 from service.server_errors import Failed, Garbage, Refused, TimedOut
+from service.texts import FinishReason, Prompt
 
 pytest_plugins = ["asked_server", "asked_model"]
 

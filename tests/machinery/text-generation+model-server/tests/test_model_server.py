@@ -11,8 +11,8 @@ from model.preprocess import Task
 from service import manifest as manifests
 from service.model_server import ModelServer
 from service.sampling import Sampling
-from service.texts import FinishReason, Prompt
 from service.server_errors import Refused, TimedOut, Unreachable
+from service.texts import FinishReason, Prompt
 
 pytest_plugins = ["asked_server", "asked_model"]
 
