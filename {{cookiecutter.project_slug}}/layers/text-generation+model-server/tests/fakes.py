@@ -9,9 +9,9 @@ import samples
 from service.errors import ModelFailed
 from service.manifest import Manifest
 from service.sampling import Sampler
-from service.texts import FinishReason, Prompt
 from service.server_errors import InputFailed, TimedOut
 from service.settings import Settings
+from service.texts import FinishReason, Prompt
 
 ONE_AT_A_TIME = {"max_running_sequences": 1}
 """Settings with which one text is generated, and no other."""

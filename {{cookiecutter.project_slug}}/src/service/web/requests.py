@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 REQUEST_ID = "service.request_id"
 """Key of a request's id in the WSGI environment."""
+ROUTE = "service.route"
+"""Key of the route's path there, once the web framework has found it."""
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -15,14 +15,14 @@ from service.web.requests import Context, Reply, Request
 # end
 # only: text-generation
 from service.owner import GenerateEvent, GenerateRequest, GenerateResponse
-from service.protocols.openai.answers import (
+from service.protocols.openai_requests import ChatRequest, CompletionRequest
+from service.protocols.openai_responses import (
     ChatCompletion,
     ChatCompletionChunk,
     Model,
     ModelList,
     TextCompletion,
 )
-from service.protocols.openai.requests import ChatRequest, CompletionRequest
 from service.web import events, handlers, openai
 from service.web.generate import generate
 from service.web.handlers import Health

@@ -23,7 +23,7 @@ from service.settings import Settings
 from service.web.middleware import Middleware
 from service.web.openapi import Route
 from service.web.problems import to_problem
-from service.web.requests import REQUEST_ID, Context, Request
+from service.web.requests import REQUEST_ID, ROUTE, Context, Request
 from service.web.routes import ROUTES, route_of
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ class ProblemMiddleware:
 
 def answer(route: Route, request: HttpRequest, **parameters: str) -> HttpResponseBase:
     """What *route* answers."""
+    request.META[ROUTE] = route.path
     reply = route.handler(request.META[_CONTEXT], Request(request.META, parameters))
     kind = HttpResponse if isinstance(reply.body, bytes) else StreamingHttpResponse
     return kind(

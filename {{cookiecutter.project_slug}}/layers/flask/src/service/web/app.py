@@ -13,7 +13,7 @@ from service.settings import Settings
 from service.web.middleware import Middleware
 from service.web.openapi import Route
 from service.web.problems import to_problem
-from service.web.requests import REQUEST_ID, Context, Request
+from service.web.requests import REQUEST_ID, ROUTE, Context, Request
 from service.web.routes import ROUTES, route_of
 
 
@@ -45,6 +45,7 @@ def create_app(pipeline: Pipeline, settings: Settings, metrics: Metrics) -> Flas
 
 def answer(context: Context, route: Route, **parameters: str) -> Response:
     """What *route* answers."""
+    request.environ[ROUTE] = route.path
     reply = route.handler(context, Request(request.environ, parameters))
     return Response(reply.body, reply.status, reply.headers, content_type=reply.media_type)
 

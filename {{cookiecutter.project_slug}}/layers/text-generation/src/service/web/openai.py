@@ -3,10 +3,20 @@
 from collections.abc import Iterator, Sequence
 
 from service.owner import Usage
-from service.protocols.openai import generations
-from service.protocols.openai.answers import ChatWriter, CompletionWriter, Model, ModelList
-from service.protocols.openai.errors import ModelNotFound
-from service.protocols.openai.requests import ChatRequest, CompletionRequest, TextRequest
+from service.protocols.openai_requests import (
+    ChatRequest,
+    CompletionRequest,
+    TextRequest,
+    chat_texts,
+    completion_texts,
+)
+from service.protocols.openai_responses import (
+    ChatWriter,
+    CompletionWriter,
+    Model,
+    ModelList,
+    ModelNotFound,
+)
 from service.texts import Generation, TextStream
 from service.web import events
 from service.web.generate import read_request
@@ -38,7 +48,7 @@ def complete(context: Context, request: Request) -> Reply:
     """
     wanted = read_request(CompletionRequest, request)
     _check_model(context, wanted.model)
-    texts = generations.of_completion(wanted, context.pipeline.task, context.settings.max_inputs)
+    texts = completion_texts(wanted, context.pipeline.task, context.settings.max_inputs)
     writer = CompletionWriter(context.pipeline.model_version)
     return _answer(context, request, wanted, texts, writer)
 
@@ -47,7 +57,7 @@ def chat(context: Context, request: Request) -> Reply:
     """Continue a conversation; errors are those of :func:`complete`."""
     wanted = read_request(ChatRequest, request)
     _check_model(context, wanted.model)
-    texts = generations.of_chat(wanted, context.pipeline.task, context.settings.max_inputs)
+    texts = chat_texts(wanted, context.pipeline.task, context.settings.max_inputs)
     writer = ChatWriter(context.pipeline.model_version)
     return _answer(context, request, wanted, texts, writer)
 

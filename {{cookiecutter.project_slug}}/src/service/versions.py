@@ -1,28 +1,61 @@
-"""Which version of the model answers: another one takes over once it is ready.
+"""The application that the server loads: the version that answers, until another is ready.
 
 Each version has an application of its own, so that a request is answered by one version, from its
 beginning to its end.
 """
 
+import os
+import signal
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeAlias
 
 from service import manifest as manifests
 from service.errors import OwnerError
-from service.logs import log
+from service.logs import configure_logs, log
 from service.metrics import Metrics
 from service.pipeline import Pipeline
-from service.settings import Settings
+from service.server import DRAIN_SIGNAL
+from service.settings import Settings, read_settings
 from service.web.app import create_app
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 OnFailure: TypeAlias = Callable[[Exception], None]
+MakePipeline: TypeAlias = Callable[[Settings, Metrics, OnFailure], Pipeline]
 
 _LOOK_SECONDS = 1.0
 """Between two looks at which version is chosen."""
+
+
+def application(make: MakePipeline = Pipeline) -> "WSGIApplication":
+    """Read the settings, start to load the model, and wire everything together.
+
+    Args:
+        make: makes a version's pipeline.
+
+    Raises:
+        SystemExit: the owner's set-up is wrong; the log says how.
+    """
+    try:
+        settings = read_settings()
+        configure_logs(settings.log_level, settings.log_format)
+        metrics = Metrics()
+        versions = Versions(settings, metrics, _stop, make)
+    except OwnerError as error:
+        log.critical("cannot_start", reason=str(error))
+        raise SystemExit(1) from None
+    versions.start()
+    threading.Thread(target=_announce, args=(versions, settings), daemon=True).start()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(DRAIN_SIGNAL, lambda *_: versions.drain())
+        # Ctrl-C then reaches the parent alone, which stops this process. Two signals at once can be
+        # lost: Python's main thread is woken by one and may sleep through the other.
+        os.setpgrp()
+        threading.Thread(target=_follow_parent, args=(os.getppid(),), daemon=True).start()
+    return versions
 
 
 class Versions:
@@ -43,7 +76,7 @@ class Versions:
         settings: Settings,
         metrics: Metrics,
         on_failure: OnFailure,
-        make: Callable[[Settings, Metrics, OnFailure], Pipeline] = Pipeline,
+        make: MakePipeline = Pipeline,
     ) -> None:
         self._make = make
         self._settings = settings
@@ -136,3 +169,29 @@ class Versions:
     def _has_changed(self, version: int | None) -> bool:
         """Whether another version is chosen meanwhile."""
         return manifests.chosen_version(self._settings.model_dir) != version
+
+
+def _announce(versions: Versions, settings: Settings) -> None:
+    """Log the address once the service is ready; a person opens it."""
+    while not versions.is_ready:
+        time.sleep(0.1)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    log.info("serving", address=f"http://{host}:{settings.port}")
+
+
+def _follow_parent(parent: int) -> None:
+    """End this process when its *parent* has gone without a word, instead of serving on unseen."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    log.critical("parent_gone")
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _stop(error: Exception) -> None:
+    """End this process, which cannot serve: whoever runs it then sees it, and may try again."""
+    if isinstance(error, OwnerError):
+        log.critical("cannot_load_model", reason=str(error))
+    else:
+        log.critical("cannot_load_model", exc_info=error)
+    # Not a signal: this may come before the server listens for any.
+    os._exit(1)
