@@ -3,19 +3,21 @@
 import platform
 from collections.abc import Callable
 from pathlib import Path
+
 # only: in-process
-from typing import Any, TypeAlias
 # end
 # only: model-server
-from typing import TypeAlias
-# end
+from typing import Any, TypeAlias
 
+# end
 import numpy as np
 
 from service.errors import OwnerError
 from service.framework import keras, tf
+
 # only: model-server
 from service.lifecycle.saved_model import to_saved_model
+
 # end
 from service.manifest import Arrays, Signature
 from service.owner import Network, Parameters
