@@ -41,6 +41,22 @@ def copy_template(to: Path, *without: str) -> Path:
     return to
 
 
+def render(template: Path, to: Path, **answers: str) -> Path:
+    """A new repository of *template* in the folder *to*."""
+    to.mkdir(parents=True, exist_ok=True)
+    config = to / "cookiecutter.yaml"
+    folders = {"cookiecutters_dir": f"{to}/.cookiecutters", "replay_dir": f"{to}/.replay"}
+    config.write_text(json.dumps(folders), encoding="utf-8")
+    made = cookiecutter(
+        str(template),
+        no_input=True,
+        config_file=str(config),
+        extra_context=answers,
+        output_dir=str(to),
+    )
+    return Path(made)
+
+
 @dataclass(frozen=True)
 class Bakes:
     """Repositories below a folder that all processes of a run share.
@@ -63,18 +79,7 @@ class Bakes:
 
     def fresh(self, to: Path, **answers: str) -> Path:
         """A new repository in the folder *to*."""
-        to.mkdir(parents=True, exist_ok=True)
-        config = to / "cookiecutter.yaml"
-        folders = {"cookiecutters_dir": f"{to}/.cookiecutters", "replay_dir": f"{to}/.replay"}
-        config.write_text(json.dumps(folders), encoding="utf-8")
-        made = cookiecutter(
-            str(self.template),
-            no_input=True,
-            config_file=str(config),
-            extra_context=answers,
-            output_dir=str(to),
-        )
-        return Path(made)
+        return render(self.template, to, **answers)
 
     def once(self, combination: Combination) -> Path:
         """The one repository of *combination*; not to be changed."""

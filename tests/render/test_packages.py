@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -193,8 +194,9 @@ def install_torch(repo: Path, index: str) -> tuple[int, str]:
         "PIP_FIND_LINKS": str(repo / "wheels"),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
-    tool = str(SKELETON / "tools" / "packages.py")
-    command = [sys.executable, tool, ".venv", "torch", index]
+    shutil.copy(SKELETON / "tools" / "packages.py", repo)
+    shutil.copy(SKELETON / "layers" / "pytorch" / "tools" / "pytorch.py", repo)
+    command = [sys.executable, "pytorch.py", ".venv", index]
     done = subprocess.run(
         command, cwd=repo, env=environ, capture_output=True, text=True, check=False
     )

@@ -18,7 +18,7 @@ from matrix import CHOICES, COMBINATIONS, CONTEXT, ROOT, SKELETON, Combination, 
 PARTS = ROOT / "templates"
 README_MAX_LINES = 200
 LONG_PARAGRAPH_CHARACTERS = 120
-MAX_BRANCHES = 42
+MAX_BRANCHES = 10
 """In all rendered files and parts together; more belong into a part an answer."""
 BRANCH = re.compile(r"#\{%-? *(?:if|elif|for)\b|\{\{[^}]*? if [^}]*?\}\}|#\{%[^%]*? if [^%]*?%\}#")
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from bakes import Baked
+from bakes import Bake, Baked
 from contents import Contents
-from matrix import AXES, COMBINATIONS, ROOT, ROWS, Combination, pairwise, without_ci
+from matrix import AXES, COMBINATIONS, ROOT, ROWS, Combination, name_of, pairwise, without_ci
 from npm import installed, with_java
-from shell import run
+from shell import refused, run
 from tree import files
 
 BIN = Path(sys.executable).parent
@@ -28,6 +28,7 @@ LINTERS: dict[str, tuple[str, list[str]]] = {
     ),
 }
 """For each linter, the paths that it reads and its command."""
+LINT_IMPORTS = [BIN / "lint-imports", "--no-cache", "--no-logo"]
 TYPED = pairwise([row for row in without_ci(COMBINATIONS) if row not in ROWS]) or ROWS
 
 
@@ -59,6 +60,33 @@ def test_mypy_finds_nothing(
             if kept.name.split(".")[0] in own:
                 shutil.rmtree(kept) if kept.is_dir() else kept.unlink()
         run(python, "-m", "mypy", "--no-sqlite-cache", "--cache-dir", tmp_path, cwd=repo)
+
+
+@pytest.mark.parametrize("answers", TYPED, ids=name_of)
+def test_lint_imports_finds_nothing(answers: Combination, baked: Baked) -> None:
+    run(*LINT_IMPORTS, cwd=baked(answers), PYTHONPATH="src")
+
+
+@pytest.mark.parametrize(
+    ("module", "imported"),
+    [
+        ("service/pipeline.py", "model.schemas"),
+        ("service/pipeline.py", "service.lifecycle.train"),
+        ("service/web/app.py", "service.lifecycle.train"),
+        ("service/lifecycle/train.py", "service.web.problems"),
+        ("model/preprocess.py", "model.data"),
+        ("model/preprocess.py", "service.web.problems"),
+        ("model/network.py", "service.lifecycle.train"),
+    ],
+)
+def test_lint_imports_refuses_an_import_out_of_place(
+    module: str, imported: str, bake: Bake
+) -> None:
+    repo = bake()
+    with (repo / "src" / module).open("a", encoding="utf-8") as file:
+        file.write(f"import {imported}\n")
+
+    assert f"-> {imported} (l." in refused(*LINT_IMPORTS, cwd=repo, PYTHONPATH="src")
 
 
 @pytest.mark.parametrize("linter", LINTERS)

@@ -1,7 +1,7 @@
 """Updates of generated repositories: what the template has new comes, what is the owner's stays.
 
-The template's history is three commits or four: its last release where the clone has its tag, the
-template as it stands here, and two versions after it, which change what versions change.
+The template's history is three commits: the template as it stands here, and two versions after it,
+which change what versions change.
 """
 
 import json
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from bakes import Bakes, render
 from matrix import CONTEXT, ROOT, SKELETON, Combination
 from shell import commit, git, refused, run
 from tree import digests, files, text_of
@@ -34,7 +35,9 @@ ROWS: list[Combination] = [
     },
 ]
 IDS = ["in-process", "model-server"]
+SLUG = "digit-reader"
 UNASKED = ["--no-input", "--default-config"]
+SERVICE = Path("src", "service")
 OWN_SECTION = "\n## Who runs it\n\nThe reading room, by day and by night.\n"
 UV = Path(sys.executable).parent / "uv"
 PIN = re.compile(r"^[a-z0-9].*==[^ ]+", re.MULTILINE)
@@ -44,6 +47,11 @@ MARKS = re.compile(r"^(<{7}|={7}$|>{7})", re.MULTILINE)
 def cruft(folder: Path, *words: str) -> str:
     """What cruft says to *words* in *folder*."""
     return run(sys.executable, "-m", "cruft", *words, cwd=folder)
+
+
+def update(repo: Path, version: str) -> str:
+    """What ``make update`` to *version* says when nothing is left to do."""
+    return run("make", "update", f"RELEASE={version}", f"UV={UV}", cwd=repo)
 
 
 def replace(path: Path, old: str, new: str) -> None:
@@ -81,13 +89,12 @@ def add_feature(template: Path, number: int) -> None:
     (template / "cookiecutter.json").write_text(json.dumps(context), encoding="utf-8")
 
     skeleton = template / SKELETON.name
-    source = skeleton / "src" / "service"
     replace(
-        source / "settings.py",
+        skeleton / SERVICE / "settings.py",
         '    host: str = "127.0.0.1"',
         f'    {name}: str = "on"\n    host: str = "127.0.0.1"  # or {number}',
     )
-    (source / f"{name}.py").write_text(f'"""What version {number} brings."""\n', encoding="utf-8")
+    (skeleton / SERVICE / f"{name}.py").write_text(f"NUMBER = {number}\n", encoding="utf-8")
     replace(
         skeleton / "README.md",
         "\n## Settings\n",
@@ -96,10 +103,10 @@ def add_feature(template: Path, number: int) -> None:
     replace(skeleton / "Makefile", "\ntest: install", f"\n{name}: ## new\n\ntest: install")
     append(skeleton / "Dockerfile", f'LABEL feature="{number}"\n')
     append(skeleton / "CHANGELOG.md", f"\nVersion {number} of the template.\n")
-    for path in skeleton.rglob("network.py"):
+    for path in skeleton.rglob("model/network.py"):
         text = path.read_text(encoding="utf-8")
         path.write_text(text.replace('"""', f'"""Version {number}. ', 1), encoding="utf-8")
-    for path in skeleton.rglob("requirements.lock"):
+    for path in skeleton.rglob("requirements*.lock"):
         append(path, f"{name}==1.0\n    # via pydantic\n")
     for path in skeleton.rglob("expected.json"):
         append(path, "\n")
@@ -107,16 +114,15 @@ def add_feature(template: Path, number: int) -> None:
 
 def own(repo: Path) -> None:
     """Change *repo* as the README's "Change it" says, and elsewhere as owners do."""
-    service = repo / "src" / "service"
-    threshold = service / "lifecycle" / "dataset.py"
-    text = threshold.read_text(encoding="utf-8")
-    threshold.write_text(re.sub(r"(?m)^THRESHOLD = .*", "THRESHOLD = 0.6", text), encoding="utf-8")
-    append(service / "network.py", "\n\nNAME = 'of our own'\n")
-    replace(
-        service / "settings.py",
-        '"json", "console"] = "json"\n',
-        '"json", "console"] = "json"\n    reading_room: str = "north"\n',
+    model = repo / "src" / "model"
+    data = (model / "data.py").read_text(encoding="utf-8")
+    changed, places = re.subn(
+        r"(?m)^(THRESHOLD|STARTER_ORIGIN) = ", r"OURS = 1\n\n\1 = ", data, count=1
     )
+    assert places, "model/data.py has no constant to stand for an owner's"
+    (model / "data.py").write_text(changed, encoding="utf-8")
+    append(model / "network.py", "\n\nNAME = 'of our own'\n")
+    (model / "ours.py").write_text("READING_ROOM = 'north'\n", encoding="utf-8")
     append(repo / ".env.example", "\n# which room is served\nREADING_ROOM=north\n")
     readme = repo / "README.md"
     replace(
@@ -143,34 +149,45 @@ def own(repo: Path) -> None:
         (repo / name).write_text("{}\n", encoding="utf-8")
 
 
+def meddle(repo: Path) -> None:
+    """Change, remove and add files in the room that is not the owner's."""
+    settings = repo / SERVICE / "settings.py"
+    replace(settings, '    host: str = "127.0.0.1"', '    host: str = "0.0.0.0"')
+    (repo / SERVICE / "logs.py").unlink()
+    (repo / SERVICE / "ours.py").write_text("READING_ROOM = 'south'\n", encoding="utf-8")
+
+
 @dataclass
 class History:
-    """The template under version control, with the commits of its versions, old to new."""
+    """The template under version control.
+
+    Args:
+        folder: its clone, with all versions.
+        trees: each version as a folder, without the hook that reads the command line.
+        versions: the commits, old to new.
+    """
 
     folder: Path
+    trees: Path
     versions: list[str] = field(default_factory=list)
 
     def add(self, message: str) -> None:
-        """Commit what lies there as the next version, unless it is the last one."""
-        if git(self.folder, "status", "--porcelain"):
-            self.versions.append(commit(self.folder, message))
+        """Commit what lies there as the next version."""
+        self.versions.append(commit(self.folder, message))
+        ignored = shutil.ignore_patterns(".git", "pre_prompt.py")
+        shutil.copytree(self.folder, self.trees / self.versions[-1], ignore=ignored)
+
+    def fresh(self, version: str, answers: Combination, folder: Path) -> Path:
+        """A repository as *version* renders it in *folder*, without version control."""
+        return render(self.trees / version, folder, project_slug=SLUG, **answers)
 
 
 @pytest.fixture(scope="session")
 def history(template: Path, tmp_path_factory: pytest.TempPathFactory) -> History:
-    """The template's last release, if it is known here, this template, and two that follow."""
+    """This template, and two versions that follow."""
     folder = tmp_path_factory.mktemp("history") / template.name
-    folder.mkdir()
-    git(folder, "init", "--quiet", "--initial-branch=main")
-    made = History(folder)
-    if tag := released():
-        archive = subprocess.check_output(["git", "archive", tag], cwd=ROOT)
-        subprocess.run(["tar", "--extract", "--directory", folder], input=archive, check=True)
-        made.add(tag)
-        for path in folder.iterdir():
-            if path.name != ".git":
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-    shutil.copytree(template, folder, dirs_exist_ok=True)
+    shutil.copytree(template, folder)
+    made = History(folder, tmp_path_factory.mktemp("trees"))
     made.add("this template")
     for number in (1, 2):
         add_feature(folder, number)
@@ -187,37 +204,37 @@ def row(request: pytest.FixtureRequest) -> Combination:
 
 def created(history: History, version: str, answers: Combination, folder: Path) -> Path:
     """A repository that cruft made of *version* in *folder*, committed as it is."""
-    answers = {**answers, "project_slug": "digit-reader"}
     create = ["create", str(history.folder), "--checkout", version, "--output-dir", str(folder)]
-    folder.mkdir(exist_ok=True)
+    answers = {**answers, "project_slug": SLUG}
     cruft(folder, *create, *UNASKED, "--extra-context", json.dumps(answers))
-    repo = folder / "digit-reader"
-    git(repo, "init", "--quiet", "--initial-branch=main")
-    commit(repo, "What was generated")
-    return repo
+    commit(folder / SLUG, "What was generated")
+    return folder / SLUG
 
 
 def linked(history: History, version: str, answers: Combination, folder: Path) -> Path:
     """A repository that plain cookiecutter made, committed as it is, and linked by cruft later."""
-    answers = {**answers, "project_slug": "digit-reader"}
-    words = [f"{question}={answer}" for question, answer in answers.items()]
-    template = folder / "template"
-    git(folder, "clone", "--quiet", str(history.folder), str(template))
-    git(template, "checkout", "--quiet", version)
-    run(sys.executable, "-m", "cookiecutter", str(template), *UNASKED, *words, cwd=folder)
-    repo = folder / "digit-reader"
-    git(repo, "init", "--quiet", "--initial-branch=main")
+    repo = history.fresh(version, answers, folder)
     commit(repo, "What was generated")
     link = ["link", str(history.folder), "--checkout", version, *UNASKED]
-    cruft(repo, *link, "--extra-context", json.dumps(answers))
+    cruft(repo, *link, "--extra-context", json.dumps({**answers, "project_slug": SLUG}))
     commit(repo, "Where it came from")
     return repo
 
 
+def clone_of(repo: Path, to: Path) -> Path:
+    """A new clone, in which git does not find the files as the template had them."""
+    git(repo, "clone", "--quiet", "--no-local", "--depth=1", repo.as_uri(), str(to))
+    return to
+
+
 def skipped(repo: Path) -> set[str]:
-    """What *repo* keeps from updates."""
+    """The files that updates of *repo* do not merge."""
     settings = tomllib.loads((repo / "pyproject.toml").read_text(encoding="utf-8"))
-    return set(settings["tool"]["cruft"]["skip"])
+    patterns = settings["tool"]["cruft"]["skip"]
+    assert [pattern for pattern in patterns if not list(repo.glob(pattern))] == []
+    chosen = [path for pattern in patterns for path in repo.glob(pattern)]
+    inside = [each for path in chosen for each in path.rglob("*")]
+    return {path.relative_to(repo).as_posix() for path in chosen + inside}
 
 
 def seen(repo: Path) -> dict[str, object]:
@@ -237,110 +254,92 @@ def unmerged(repo: Path) -> list[str]:
     return git_says + rejected + [name for name in seen(repo) if MARKS.search(text_of(repo / name))]
 
 
-def merged(
-    fresh: dict[str, object], before: dict[str, object], skip: set[str]
-) -> dict[str, object]:
-    """What must be there: *fresh*, but what *skip* names is as it was *before*."""
-
-    def chosen(seen: dict[str, object], *, skipped: bool) -> dict[str, object]:
-        return {name: seen[name] for name in seen if (name.split("/")[0] in skip) == skipped}
-
-    return chosen(fresh, skipped=False) | chosen(before, skipped=True)
-
-
 def test_updates_bring_what_is_new_and_keep_what_is_the_owners(
     row: Combination, history: History, tmp_path: Path
 ) -> None:
-    """From the oldest version that is known here to the newest, each in a new clone."""
+    """From the oldest version to the newest, each in a new clone."""
     begin, *later = history.versions
     make = created if row["serving"] == "in-process" else linked
     repo = make(history, begin, row, tmp_path)
     own(repo)
     commit(repo, "What is ours")
     before = seen(repo)
-    for number, version in enumerate(later):
-        clone = tmp_path / f"clone-{number}"
-        git(tmp_path, "clone", "--quiet", "--no-local", str(repo), str(clone))
+    kept = {name: before[name] for name in skipped(repo) & before.keys() if not in_service(name)}
+    for version in later:
+        repo = clone_of(repo, tmp_path / f"to-{version}")
         assert "out of date" in refused(
-            sys.executable, "-m", "cruft", "check", "--checkout", version, cwd=clone
+            sys.executable, "-m", "cruft", "check", "--checkout", version, cwd=repo
         )
 
-        if number == 0:
-            cruft(clone, "update", "--skip-apply-ask", "--checkout", version)
-        else:  # where git no longer finds the files as the template had them
-            run("make", "update", f"RELEASE={version}", f"UV={UV}", cwd=clone)
+        said = update(repo, version)
 
-        assert unmerged(clone) == []
-        assert "up to date" in cruft(clone, "check", "--checkout", version)
-        fresh = created(history, version, row, tmp_path / f"fresh-{number}")
-        skip = skipped(fresh)
+        assert "with your changes" not in said
+        assert unmerged(repo) == []
+        assert "up to date" in cruft(repo, "check", "--checkout", version)
+        fresh = history.fresh(version, row, tmp_path / f"fresh-{version}")
         own(fresh)
-        assert seen(clone) == merged(seen(fresh), before, skip)
-        commit(clone, "Update")
-        repo = clone
+        commit(fresh, "What would be there had it been made today")
+        assert seen(repo) == seen(fresh) | kept
+        commit(repo, "Update")
 
 
-@pytest.fixture
-def contested(history: History, tmp_path: Path) -> Path:
+def in_service(name: str) -> bool:
+    """Whether the file *name* lies in the room that is replaced."""
+    return Path(name).is_relative_to(SERVICE)
+
+
+@pytest.fixture(scope="session")
+def contested(history: History, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository whose owner changed a line that the newest version changes, too."""
-    repo = created(history, history.versions[-2], ROWS[0], tmp_path)
-    replace(repo / "src" / "service" / "settings.py", '"127.0.0.1"', '"0.0.0.0"')
-    commit(repo, "Our address")
+    repo = created(history, history.versions[-2], ROWS[0], tmp_path_factory.mktemp("contested"))
+    replace(repo / "Dockerfile", 'LABEL feature="1"\n', 'LABEL feature="ours"\n')
+    meddle(repo)
+    commit(repo, "Ours")
     return repo
 
 
-def forget_what_was_generated(repo: Path) -> None:
-    """Leave *repo* as a new clone is after an update: without the files as they were generated."""
-    git(repo, "checkout", "--quiet", "--orphan", "new")
-    commit(repo, "All at once")
-    git(repo, "branch", "--delete", "--force", "main")
-    git(repo, "reflog", "expire", "--expire=now", "--all")
-    git(repo, "gc", "--quiet", "--prune=now")
-
-
-def test_cruft_alone_leaves_marks_that_git_does_not_commit(
-    contested: Path, history: History
+def test_an_update_replaces_the_service_and_names_what_else_is_left_to_merge(
+    contested: Path, history: History, tmp_path: Path
 ) -> None:
-    cruft(contested, "update", "--skip-apply-ask", "--checkout", history.versions[-1])
+    repo = clone_of(contested, tmp_path / "clone")
 
-    assert {line.split("\t")[-1] for line in unmerged(contested)} == {"src/service/settings.py"}
-    assert (contested / "src" / "service" / "feature_2.py").is_file()
+    with pytest.raises(AssertionError) as failure:
+        update(repo, history.versions[-1])
+
+    said = str(failure.value)
+    assert "with your changes in logs.py, ours.py, settings.py: take them to src/model" in said
+    assert re.search(r"same lines: Dockerfile\. Merge", said)
+    assert {line.split("\t")[-1] for line in unmerged(repo)} == {"Dockerfile"}
+    fresh = history.fresh(history.versions[-1], ROWS[0], tmp_path / "fresh")
+    assert digests(repo / SERVICE) == digests(fresh / SERVICE)
     with pytest.raises(AssertionError, match="unmerged files"):
-        git(contested, "commit", "--message", "Update")
+        git(repo, "commit", "--message", "Update")
 
 
-def test_cruft_alone_leaves_a_rej_in_a_new_clone(contested: Path, history: History) -> None:
-    forget_what_was_generated(contested)
-
-    cruft(contested, "update", "--skip-apply-ask", "--checkout", history.versions[-1])
-
-    assert unmerged(contested) == ["src/service/settings.py.rej"]
-    assert (contested / "src" / "service" / "feature_2.py").is_file()
-
-
-def test_make_update_leaves_marks_in_a_new_clone_and_names_their_files(
-    contested: Path, history: History
+def test_an_update_of_what_is_not_committed_is_refused(
+    contested: Path, history: History, tmp_path: Path
 ) -> None:
-    forget_what_was_generated(contested)
+    repo = clone_of(contested, tmp_path / "clone")
+    append(repo / SERVICE / "settings.py", "# not committed\n")
+    before = seen(repo)
 
-    with pytest.raises(AssertionError, match=r"same lines: src/service/settings\.py\. Settle"):
-        run("make", "update", f"RELEASE={history.versions[-1]}", f"UV={UV}", cwd=contested)
+    with pytest.raises(AssertionError, match="unclean git project"):
+        update(repo, history.versions[-1])
 
-    assert {line.split("\t")[-1] for line in unmerged(contested)} == {"src/service/settings.py"}
+    assert seen(repo) == before
 
 
 def test_a_new_requirement_asks_for_make_lock_which_keeps_the_pins(
-    history: History, tmp_path: Path
+    history: History, bakes: Bakes, tmp_path: Path
 ) -> None:
     """The lock is the owner's, so no update touches it; a test says that it no longer fits."""
-    *_, begin, _, version = ["", *history.versions]
-    repo = created(history, begin, ROWS[0], tmp_path)
+    old = history.fresh(history.versions[-2], ROWS[0], tmp_path / "old")
+    repo = history.fresh(history.versions[-1], ROWS[0], tmp_path / "new")
+    shutil.copy(old / "requirements.lock", repo)
     pins = (repo / "requirements.lock").read_text(encoding="utf-8")
-    cruft(repo, "update", "--skip-apply-ask", "--checkout", version)
     check = [sys.executable, "-m", "pytest", "--noconftest", "-p", "no:cacheprovider"]
-    check.append("tests/test_lock.py")
+    check.append("tests/contract/test_lock.py")
 
-    assert (repo / "requirements.lock").read_text(encoding="utf-8") == pins
     with pytest.raises(AssertionError, match=r'cachetools.* run "make lock"'):
         run(*check, cwd=repo)
 
@@ -361,7 +360,6 @@ def test_only_a_file_that_no_update_touches_has_the_year() -> None:
 
 def test_what_updates_leave_alone_is_there(repo: Path) -> None:
     assert {"LICENSE", "CHANGELOG.md", "examples", "requirements.lock"} <= skipped(repo)
-    assert [name for name in skipped(repo) if not (repo / name).exists()] == []
 
 
 def test_the_changelog_tells_of_this_version() -> None:

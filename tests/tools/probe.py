@@ -40,7 +40,7 @@ def number_of(event: str) -> int:
 
 def requests(task: Task) -> list[dict[str, Any]]:
     """Every route by every method, and every kind of body, good and bad."""
-    paths = [route.format(name="default", version=1) for route in ROUTES]
+    paths = [route.path.format(name="default", version=1) for route in ROUTES]
     paths += ["/nothing", "/static/page.css", "/static/none", "/static/../x", *ASKING.PATHS]
     listed = [{"method": method, "url": path} for path in paths for method in METHODS]
     return listed + ASKING.requests(task)

@@ -4,8 +4,8 @@ from typing import Any
 
 import samples
 from model.preprocess import Task
+from service.owner import INPUT_FIELD
 from service.protocols.open_inference import HEADER_LENGTH
-from service.schemas import INPUT_FIELD
 from tensors import in_bytes, in_json
 
 INFER = "/v2/models/default/infer"

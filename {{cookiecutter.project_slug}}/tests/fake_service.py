@@ -1,15 +1,12 @@
 """``python -m service``, with the model that is no model."""
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from fakes import fake_model
 
-from service import server
+from service import server, versions
 from service.__main__ import main
 from service.pipeline import Pipeline
-from service.web import wsgi
-from service.web.versions import Versions
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -18,11 +15,9 @@ if TYPE_CHECKING:
 def application() -> "WSGIApplication":
     """The application that the serving process loads."""
     model = fake_model()
-    versions = partial(
-        Versions, make=lambda settings, metrics, fail: Pipeline(settings, metrics, fail, model)
+    return versions.application(
+        lambda settings, metrics, on_failure: Pipeline(settings, metrics, on_failure, model)
     )
-    setattr(wsgi, "Versions", versions)  # noqa: B010  # mypy: it is imported there
-    return wsgi.application()
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
 """Install packages from where pip finds them: uv by itself reads none of pip's settings.
 
 usage: packages.py VENV environment            make VENV, with uv inside
-       packages.py VENV install [TORCH_INDEX]  install what requirements.lock says
-       packages.py VENV torch TORCH_INDEX      install PyTorch alone
+       packages.py VENV install                install what requirements.lock says
        packages.py VENV run COMMAND            run a uv command with pip's settings
        packages.py VENV lock COMMAND           the same, without folders of this machine
        packages.py VENV build COMMAND          build an image, its packages from the same places
@@ -17,13 +16,11 @@ import shutil
 import ssl
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 UV = "uv>=0.13,<0.14"
-ATTEMPT_SECONDS = 10
 SECRETS = Path("/run/secrets")  # in an image's build
 # pip's option: uv's variable, and what stands between its values.
 OPTIONS = {
@@ -38,7 +35,6 @@ OPTIONS = {
     "cert": ("SSL_CERT_FILE", ""),
     "client-cert": ("SSL_CLIENT_CERT", ""),
 }
-LOCKS = ("requirements.lock", "requirements-cuda.lock")
 PLACES = {"UV_DEFAULT_INDEX", "UV_INDEX", "UV_FIND_LINKS", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL"}
 FOR_BUILDS = re.compile("UV_(DEFAULT_|EXTRA_)?INDEX|UV_(FIND_LINKS|INSECURE|HTTP)|HTTPS?_PROXY")
 
@@ -92,7 +88,7 @@ def settings(venv: Path) -> dict[str, str]:
     if ssl.create_default_context().cert_store_stats()["x509_ca"]:
         variables["UV_SYSTEM_CERTS"] = "true"
     for python in filter(Path.exists, (venv / "bin" / "python", Path(sys.executable))):
-        listed = _run(python, "-m", "pip", "config", "list", check=False)
+        listed = run(python, "-m", "pip", "config", "list", check=False)
         if listed.returncode == 0:
             variables |= uv_variables(pip_options(listed.stdout))
             break
@@ -102,6 +98,20 @@ def settings(venv: Path) -> dict[str, str]:
         variables["SSL_CERT_FILE"] = str(secret)
     own = {name: value for name, value in os.environ.items() if name.startswith("UV_") and value}
     return {**os.environ, **variables, **own}
+
+
+def uv_pip_install(venv: Path) -> list[str]:
+    """The start of a command that installs into *venv*."""
+    uv = shutil.which("uv", path=venv / "bin") or "uv"
+    return [uv, "pip", "install", f"--python={venv / 'bin' / 'python'}"]
+
+
+def run(*command: str | Path, check: bool = True, **how: Any) -> subprocess.CompletedProcess[str]:
+    """Run *command*: shown, and the end of this program where it fails, or quietly."""
+    done = subprocess.run(command, text=True, capture_output=not check, check=False, **how)
+    if check and done.returncode:
+        sys.exit(done.returncode)
+    return done
 
 
 def refuse_wrong_python(project: str) -> None:
@@ -116,41 +126,20 @@ def refuse_wrong_python(project: str) -> None:
         )
     if (platform.system(), platform.machine()) == ("Darwin", "x86_64"):
         sys.exit(
-            f"{this} for Intel Macs, for which the machine-learning framework has no builds any "
-            "more. On Apple silicon, name an arm64 Python by PYTHON=; otherwise work in a Linux "
-            "container."
+            f"{this} for Intel Macs, for which the framework has no builds any more. On "
+            "Apple silicon, name an arm64 Python by PYTHON=; else work in a Linux container."
         )
 
 
 def make_environment(venv: Path) -> None:
     """Make *venv*, with uv inside, unless it works."""
     python = venv / "bin" / "python"
-    if not python.exists() or _run(python, "-c", "import pip", check=False).returncode:
+    if not python.exists() or run(python, "-c", "import pip", check=False).returncode:
         if (venv / "pyvenv.cfg").exists():
             print(f"{venv} has lost its Python, so it is made again.", flush=True)
             shutil.rmtree(venv)
-        _run(sys.executable, "-m", "venv", venv)
-    _run(python, "-m", "pip", "install", "--quiet", UV)
-
-
-def install_torch(venv: Path, index: str, environ: Mapping[str, str]) -> None:
-    """Install PyTorch's CPU build from *index*; else the build that pip would find."""
-    locks = [f"--constraint={Path(name).absolute()}" for name in LOCKS]
-    torch = [*_uv_pip_install(venv), "torch", *locks]
-    alone = {name: value for name, value in environ.items() if name not in PLACES}
-    from_index = [*torch, "--no-deps", "--default-index", index]
-    why_not = _why_not([*from_index, "--dry-run"], alone) if index else ""
-    if index and not why_not:
-        _run(*from_index, env=alone)
-        return
-    if why_not:
-        print(
-            f"PyTorch's CPU build cannot be had from {index} ({why_not}), so torch comes from "
-            "where pip finds packages. On Linux that may be the CUDA build, of several GB.",
-            flush=True,
-        )
-    # Not beside pyproject.toml, which leaves out what the CUDA build needs: NVIDIA's packages.
-    _run(*torch, env=environ, cwd=tempfile.gettempdir())
+        run(sys.executable, "-m", "venv", venv)
+    run(python, "-m", "pip", "install", "--quiet", UV)
 
 
 def build(command: list[str], environ: Mapping[str, str]) -> None:
@@ -162,30 +151,7 @@ def build(command: list[str], environ: Mapping[str, str]) -> None:
     secrets = ["--secret", "id=uv,env=UV_SETTINGS"]
     if certificates := environ.get("SSL_CERT_FILE"):
         secrets += ["--secret", f"id=ca,src={certificates}"]
-    _run(*command, *secrets, env={**os.environ, "UV_SETTINGS": json.dumps(variables)})
-
-
-def _uv_pip_install(venv: Path) -> list[str]:
-    uv = shutil.which("uv", path=venv / "bin") or "uv"
-    return [uv, "pip", "install", f"--python={venv / 'bin' / 'python'}"]
-
-
-def _why_not(command: list[str], environ: Mapping[str, str]) -> str:
-    """The last line of what *command* says when it fails, or nothing."""
-    quick = {**environ, "UV_HTTP_TIMEOUT": "5", "UV_HTTP_RETRIES": "0"}
-    try:
-        done = _run(*command, check=False, env=quick, timeout=ATTEMPT_SECONDS)
-    except subprocess.TimeoutExpired:
-        return f"no answer in {ATTEMPT_SECONDS} seconds"
-    return done.stderr.strip().splitlines()[-1].strip() if done.returncode else ""
-
-
-def _run(*command: str | Path, check: bool = True, **how: Any) -> subprocess.CompletedProcess[str]:
-    """Run *command*: shown, and the end of this program where it fails, or quietly."""
-    done = subprocess.run(command, text=True, capture_output=not check, check=False, **how)
-    if check and done.returncode:
-        sys.exit(done.returncode)
-    return done
+    run(*command, *secrets, env={**os.environ, "UV_SETTINGS": json.dumps(variables)})
 
 
 def main(venv: Path, verb: str, *words: str) -> None:
@@ -193,16 +159,13 @@ def main(venv: Path, verb: str, *words: str) -> None:
     if verb == "environment":
         refuse_wrong_python(Path("pyproject.toml").read_text(encoding="utf-8"))
         make_environment(venv)
-    elif verb in {"install", "torch"}:
-        if words:
-            install_torch(venv, words[0], settings(venv))
-        if verb == "install":
-            _run(*_uv_pip_install(venv), "--requirements", "requirements.lock", env=settings(venv))
+    elif verb == "install":
+        run(*uv_pip_install(venv), "--requirements", "requirements.lock", env=settings(venv))
     elif verb == "build":
         build(list(words), settings(venv))
     else:
         environ = settings(venv)
-        _run(*words, env=without_local_places(environ) if verb == "lock" else environ)
+        run(*words, env=without_local_places(environ) if verb == "lock" else environ)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What can go wrong, one class a meaning."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -97,7 +98,7 @@ class MethodNotAllowed(CallerError):
     code = "method_not_allowed"
     status = HTTPStatus.METHOD_NOT_ALLOWED
 
-    def __init__(self, detail: str, *, allowed: list[str]) -> None:
+    def __init__(self, detail: str, *, allowed: Sequence[str]) -> None:
         super().__init__(detail)
         self.allowed = allowed
 

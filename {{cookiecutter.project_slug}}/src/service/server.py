@@ -17,9 +17,10 @@ from granian.server.mp import MPServer
 
 from service.errors import OwnerError
 from service.settings import Settings
-from service.web.drain import DRAIN_SIGNAL
 
-APPLICATION = "service.web.wsgi:application"
+DRAIN_SIGNAL = signal.SIGUSR1
+"""Makes the serving process fail /readyz before it stops."""
+APPLICATION = "service.versions:application"
 """What the serving process loads."""
 
 

@@ -1,12 +1,14 @@
-"""``make update``: merge a newer version of the template, by cruft, and say what is left to merge.
+"""``make update``: merge a newer version of the template by cruft, and replace ``src/service``.
 
 Git merges a change into a file of yours where it finds the file as the template had it before.
 After the first update only the clone that was updated has that. So it is made once more here, and
-put among this clone's objects; then cruft does the rest.
+put among this clone's objects; then cruft does the rest. cruft leaves ``src/service`` alone (see
+``skip`` in ``pyproject.toml``): it becomes what the template has, whatever it was before.
 """
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +16,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 STATE = Path(".cruft.json")
+SERVICE = Path("src/service")
 CRUFT = [sys.executable, "-m", "cruft"]
+GIT = ["git", "-c", "core.quotePath=off"]
 
 
 class UpdateError(Exception):
@@ -26,11 +30,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m service.update", description=__doc__)
     parser.add_argument("--release", metavar="TAG", help="of the template; its newest by default")
     arguments = parser.parse_args()
+    checkout = ["--checkout", arguments.release] if arguments.release else []
     try:
         state = read_state(STATE)
-        remember(state)
-        words = ["--checkout", arguments.release] if arguments.release else []
-        subprocess.run([*CRUFT, "update", "--skip-apply-ask", *words], check=True)
+        with TemporaryDirectory() as old, TemporaryDirectory() as new:
+            before = render(state, ["--checkout", state["commit"]], Path(old))
+            after = render(state, checkout, Path(new))
+            remember(before)
+            changed = changed_files(SERVICE, before / SERVICE)
+            subprocess.run([*CRUFT, "update", "--skip-apply-ask", *checkout], check=True)
+            replace(SERVICE, after / SERVICE)
+        if changed:
+            print(  # noqa: T201
+                f"{SERVICE} is replaced as a whole, with your changes in {', '.join(changed)}: "
+                f"take them to src/model. The last commit has them."
+            )
         refuse_unmerged()
     except subprocess.CalledProcessError as error:
         sys.exit(error.returncode)
@@ -54,19 +68,44 @@ def read_state(path: Path) -> dict[str, Any]:
     return state
 
 
-def remember(state: dict[str, Any]) -> None:
-    """Put every file, as the template had it at the last update, among this clone's objects."""
+def render(state: dict[str, Any], checkout: list[str], to: Path) -> Path:
+    """The repository in *to* that a version of the template makes of this one's answers."""
     (context,) = state["context"].values()
     answers = {name: answer for name, answer in context.items() if not name.startswith("_")}
-    with TemporaryDirectory() as folder:
-        create = [*CRUFT, "create", state["template"], "--checkout", state["commit"]]
-        create += ["--no-input", "--extra-context", json.dumps(answers), "--output-dir", folder]
-        subprocess.run(create, check=True)
-        paths = [str(path) for path in Path(folder).rglob("*") if path.is_file()]
-        hash_object = ["git", "hash-object", "-w", "--no-filters", "--stdin-paths"]
-        subprocess.run(
-            hash_object, input="\n".join(paths), text=True, stdout=subprocess.DEVNULL, check=True
-        )
+    create = [*CRUFT, "create", state["template"], *checkout, "--no-input"]
+    create += ["--extra-context", json.dumps(answers), "--output-dir", str(to)]
+    subprocess.run(create, check=True)
+    (repository,) = to.iterdir()
+    return repository
+
+
+def remember(repository: Path) -> None:
+    """Put every file of *repository* among this clone's objects."""
+    paths = [str(path) for path in repository.rglob("*") if path.is_file()]
+    hash_object = [*GIT, "hash-object", "-w", "--no-filters", "--stdin-paths"]
+    subprocess.run(
+        hash_object, input="\n".join(paths), text=True, stdout=subprocess.DEVNULL, check=True
+    )
+
+
+def changed_files(folder: Path, origin: Path) -> list[str]:
+    """The files of *folder* that are not as in *origin*, or in one of both only."""
+
+    def contents(root: Path) -> dict[str, bytes]:
+        paths = [path for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+        return {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
+
+    ours, theirs = contents(folder), contents(origin)
+    return sorted(
+        name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)
+    )
+
+
+def replace(folder: Path, new: Path) -> None:
+    """Make *folder* a copy of *new*, in git's index too."""
+    shutil.rmtree(folder)
+    shutil.copytree(new, folder)
+    subprocess.run([*GIT, "add", "--all", "--", str(folder)], check=True)
 
 
 def refuse_unmerged() -> None:
@@ -75,10 +114,9 @@ def refuse_unmerged() -> None:
     Raises:
         UpdateError: some is not; the message says where.
     """
-    git = ["git", "-c", "core.quotePath=off"]
-    diff = [*git, "diff", "--name-only", "--diff-filter=U", "--relative"]
+    diff = [*GIT, "diff", "--name-only", "--diff-filter=U", "--relative"]
     conflicts = subprocess.check_output(diff, text=True).splitlines()
-    others = [*git, "ls-files", "--others", "--exclude-standard", "--", "*.rej"]
+    others = [*GIT, "ls-files", "--others", "--exclude-standard", "--", "*.rej"]
     rejected = subprocess.check_output(others, text=True).splitlines()
     if conflicts or rejected:
         raise UpdateError(

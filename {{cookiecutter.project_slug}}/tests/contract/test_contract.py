@@ -12,6 +12,9 @@ from openapi_spec_validator import validate
 
 from service.web.routes import ROUTES
 
+METHODS = {route.path: route.methods for route in ROUTES}
+DESCRIBED = {route.path for route in ROUTES if route.answers}
+
 
 def test_a_body_over_the_limit_is_refused(make_service: MakeService) -> None:
     service = make_service(max_body_bytes=100)
@@ -41,16 +44,16 @@ def test_an_unknown_path_is_a_404(service: Service, path: str) -> None:
     assert_problem(service.client.get(f"http://service.test{path}"), 404, "not_found")
 
 
-@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("route", METHODS)
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_a_route_has_its_methods_and_no_others(service: Service, route: str, method: str) -> None:
     response = service.client.request(method, path_of(route))
 
-    if method in ROUTES[route]:
+    if method in METHODS[route]:
         assert response.status_code != httpx.codes.METHOD_NOT_ALLOWED
     else:
         assert response.status_code == httpx.codes.METHOD_NOT_ALLOWED
-        assert response.headers["allow"] == ", ".join(ROUTES[route])
+        assert response.headers["allow"] == ", ".join(METHODS[route])
 
 
 def test_a_request_id_is_kept_or_given(service: Service) -> None:
@@ -126,9 +129,9 @@ def test_the_description_is_valid_and_names_every_route(service: Service) -> Non
     document = service.client.get("/openapi.json").json()
 
     validate(document)
-    assert set(document["paths"]) == set(ROUTES)
+    assert set(document["paths"]) == DESCRIBED
     for path, item in document["paths"].items():
-        assert {method.upper() for method in item} == set(ROUTES[path]) - {"HEAD"}
+        assert {method.upper() for method in item} == set(METHODS[path]) - {"HEAD"}
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])

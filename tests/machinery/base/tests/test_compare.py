@@ -22,7 +22,6 @@ from service.lifecycle.compare import compare
 from service.lifecycle.production import FOLDERS
 from service.lifecycle.source import Source
 from service.manifest import Arrays, Artefact, Manifest
-from service.owner import data
 from service.runtime import Predict
 from service.training import UNKNOWN, Dataset, Examples
 

@@ -16,13 +16,13 @@ from fakes import fake_model
 from load import asked_by
 
 from service import manifest as manifests
+from service import versions
 from service.errors import OwnerError
 from service.manifest import choose
 from service.metrics import Metrics
 from service.pipeline import Pipeline
 from service.settings import Settings
-from service.web import versions
-from service.web.versions import OnFailure, Versions
+from service.versions import OnFailure, Versions
 
 
 class Running:

@@ -10,9 +10,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig
 
-from model import data, network, runtime
+from model import data, network
 from model.head import AutoModelForTask
 from service import manifest as manifests
+from service import runtime
 from service.errors import OwnerError
 from service.lifecycle import candidate, engine
 from service.lifecycle.checkpoint import resolve

@@ -11,9 +11,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from model import network, runtime
+from model import network
 from model.preprocess import CHAT_TEMPLATE, TOKENIZER, Parameters
 from service import manifest as manifests
+from service import runtime
 from service.errors import OwnerError
 from service.lifecycle import candidate, engine
 from service.lifecycle.checkpoint import resolve

@@ -12,8 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from structlog.testing import capture_logs
 
 from service.errors import CallerError, ModelFailed
-from service.metrics import Metrics
 from service.generation import Rows
+from service.metrics import Metrics
 from service.texts import Answers, Prompt
 
 MOST = 4

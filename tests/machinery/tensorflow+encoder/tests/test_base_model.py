@@ -11,8 +11,9 @@ import pytest
 import samples
 from safetensors.numpy import load_file, save_file
 
-from model import data, network, runtime
+from model import data, network
 from service import manifest as manifests
+from service import runtime
 from service.errors import OwnerError
 from service.lifecycle import candidate, engine
 from service.lifecycle.checkpoint import resolve

@@ -9,9 +9,10 @@ import pytest
 import samples
 from safetensors.numpy import load_file, save_file
 
-from model import network, runtime
+from model import network
 from model.preprocess import CHAT_TEMPLATE, TOKENIZER, Parameters
 from service import manifest as manifests
+from service import runtime
 from service.errors import OwnerError
 from service.framework import tf
 from service.lifecycle import candidate, engine

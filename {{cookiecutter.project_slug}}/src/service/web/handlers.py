@@ -1,98 +1,99 @@
-"""What the routes around the model answer, whatever the web framework.
+"""What the routes around the model answer: probes, metrics and pages.
 
-Its views read, call one of these, and answer.
+No file of a page comes from another host.
 """
 
-from dataclasses import dataclass, field
-from http import HTTPStatus
-from math import isfinite
+from importlib.resources import files
+from mimetypes import guess_type
 
-from service.errors import InvalidInput, NotFound, NotReady, Stuck
-from service.metrics import CONTENT_TYPE, Metrics
-from service.pipeline import Pipeline
-from service.settings import Settings
-from service.web.openapi import DOCUMENT
-from service.web.openapi_parts import Health
-from service.web.pages import STATIC_FILES
+from pydantic import BaseModel
 
+from service.errors import NotFound, NotReady, Stuck
+from service.metrics import CONTENT_TYPE
+from service.web.requests import Context, Reply, Request
 
-@dataclass(frozen=True)
-class Context:
-    """What the handlers work with."""
-
-    pipeline: Pipeline
-    settings: Settings
-    metrics: Metrics
+_SWAGGER_UI = files("offapi")
 
 
-@dataclass(frozen=True)
-class Reply:
-    """An answer that a web framework turns into its own kind of response."""
+class Health(BaseModel):
+    """The answer of a probe."""
 
-    body: bytes
-    media_type: str = "application/json"
-    status: HTTPStatus = HTTPStatus.OK
-    headers: dict[str, str] = field(default_factory=dict)
+    status: str
 
 
-def livez(context: Context) -> Reply:
+def livez(context: Context, _request: Request) -> Reply:
     """Yes, unless a restart would help."""
-    if not context.pipeline.is_live:
-        raise Stuck("The model runs for longer than STUCK_SECONDS, or its thread has ended.")
+    check_live(context)
     return Reply(Health(status="live").model_dump_json().encode())
 
 
-def readyz(context: Context) -> Reply:
+def readyz(context: Context, _request: Request) -> Reply:
     """Yes when the model is loaded and warm, until the service is about to stop."""
+    check_ready(context)
+    return Reply(Health(status="ready").model_dump_json().encode())
+
+
+def check_live(context: Context) -> None:
+    """Raise ``Stuck`` when a restart would help."""
+    if not context.pipeline.is_live:
+        raise Stuck("The model runs for longer than STUCK_SECONDS, or its thread has ended.")
+
+
+def check_ready(context: Context) -> None:
+    """Raise ``NotReady`` when requests should go elsewhere."""
     if context.pipeline.is_draining:
         raise NotReady("The service is about to stop.", retry_after_seconds=1)
     if not context.pipeline.is_ready:
         raise NotReady("The model is being loaded.", retry_after_seconds=1)
-    return Reply(Health(status="ready").model_dump_json().encode())
 
 
-def metrics(context: Context) -> Reply:
+def metrics(context: Context, _request: Request) -> Reply:
     """The metrics for Prometheus."""
     context.metrics.ready.set(context.pipeline.is_ready)
     return Reply(context.metrics.render(), CONTENT_TYPE)
 
 
-def openapi(_context: Context) -> Reply:
-    """The description of all routes."""
-    return Reply(DOCUMENT)
+def page(_context: Context, _request: Request) -> Reply:
+    """The page to try the model."""
+    return _file("index.html")
 
 
-def static(name: str) -> Reply:
+def docs(_context: Context, _request: Request) -> Reply:
+    """The page that shows the description of the routes."""
+    return _file("docs.html")
+
+
+def static(_context: Context, request: Request) -> Reply:
     """A file of the pages.
 
     Raises:
         NotFound: there is no such file.
     """
+    return _file(request.parameters["name"])
+
+
+def _file(name: str) -> Reply:
     try:
-        media_type, body = STATIC_FILES[name]
+        media_type, body = _FILES[name]
     except KeyError:
         raise NotFound(f"There is no file {name[:100]!r}.") from None
     return Reply(body, media_type, headers={"Cache-Control": "public, max-age=300"})
 
 
-def timeout_seconds(text: str | None, limit: float) -> float:
-    """How long a caller waits.
+def _media_type(name: str) -> str:
+    media_type = guess_type(name)[0] or "application/octet-stream"
+    return f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type
 
-    Args:
-        text: the header X-Request-Timeout, in seconds, where the caller sent it.
-        limit: the service's own.
 
-    Raises:
-        InvalidInput: *text* is no positive number.
-    """
-    if text is None:
-        return limit
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = float("nan")
-    if not isfinite(seconds) or seconds <= 0:
-        raise InvalidInput.of(
-            "X-Request-Timeout", "a positive number of seconds is accepted, such as 2.5"
-        )
-    return min(seconds, limit)
+_FILES = {
+    each.name: (_media_type(each.name), each.read_bytes())
+    for each in files("service.web").joinpath("static").iterdir()
+    if each.is_file()
+} | {
+    name: (_media_type(name), _SWAGGER_UI.joinpath(source).read_bytes())
+    for name, source in (
+        ("swagger-ui.js", "swagger_bundle.js"),
+        ("swagger-ui.css", "swagger_style.css"),
+    )
+}
+"""Name -> media type and content, read once."""

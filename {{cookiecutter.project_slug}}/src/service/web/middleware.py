@@ -23,13 +23,11 @@ from service.errors import (
 from service.logs import log
 from service.metrics import Metrics
 from service.web.problems import to_problem
+from service.web.requests import REQUEST_ID, ROUTE
 from service.web.routes import route_of
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
-
-REQUEST_ID = "service.request_id"
-"""Key of a request's id in the WSGI environment."""
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 _MOST_DISCARDED = 8
@@ -93,6 +91,7 @@ class _Exchange:
         metrics: Metrics,
         is_draining: Callable[[], bool],
     ) -> None:
+        self._environ = environ
         self._start_response = start_response
         self._metrics = metrics
         self._is_draining = is_draining
@@ -133,7 +132,7 @@ class _Exchange:
 
     def _record(self) -> None:
         seconds = time.monotonic() - self._started
-        route = route_of(self._path) or "other"
+        route = self._environ.get(ROUTE) or self._refused_route()
         method = self._method if self._method in {"GET", "HEAD", "POST"} else "other"
         self._metrics.in_flight.dec()
         self._metrics.requests.labels(method, route, self._status).inc()
@@ -146,6 +145,11 @@ class _Exchange:
             status=int(self._status),
             milliseconds=round(seconds * 1000, 1),
         )
+
+    def _refused_route(self) -> str:
+        """The route of a request that no handler has seen."""
+        found = route_of(self._path)
+        return found.path if found else "other"
 
 
 class _Body:

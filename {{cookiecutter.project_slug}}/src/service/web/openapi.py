@@ -1,46 +1,113 @@
-"""The description of all routes (OpenAPI 3.1), made from the models that the routes use."""
+"""The description of the routes (OpenAPI 3.1), made from their table."""
 
-from openapi_pydantic import Info, MediaType, OpenAPI, Response, Schema
-from openapi_pydantic.util import construct_open_api_with_schema_class
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from openapi_pydantic import (
+    Header,
+    Info,
+    MediaType,
+    OpenAPI,
+    Operation,
+    Parameter,
+    PathItem,
+    RequestBody,
+    Response,
+    Schema,
+)
+from openapi_pydantic.util import PydanticSchema, construct_open_api_with_schema_class
+from pydantic import BaseModel
 
 from service.about import PROJECT, TITLE
-from service.web.model_openapi import MODEL_PATHS
-from service.web.openapi_parts import Health, get, json, problem, text
+from service.web.problems import MEDIA_TYPE, Problem
+from service.web.requests import Context, Reply, Request
 
-_PATHS = {
-    **MODEL_PATHS,
-    "/livez": get(
-        "livez", "Is a restart needed?", "health", s200=json("No.", Health), s503=problem("Yes.")
-    ),
-    "/readyz": get(
-        "readyz",
-        "Can requests be sent here?",
-        "health",
-        s200=json("Yes.", Health),
-        s503=problem("Not yet, or no longer.", retry_after=True),
-    ),
-    "/metrics": get(
-        "metrics", "Metrics for Prometheus", "health", s200=text("The metrics.", "text/plain")
-    ),
-    "/openapi.json": get(
-        "openapi",
-        "This description",
-        "pages",
-        s200=Response(
-            description="OpenAPI 3.1.",
-            content={"application/json": MediaType(media_type_schema=Schema(type="object"))},
-        ),
-    ),
-    "/docs": get("docs", "This description, to read", "pages", s200=text("HTML.", "text/html")),
-    "/": get("page", "A page to try the model", "pages", s200=text("HTML.", "text/html")),
+_PATH_PARAMETERS = {"name": "The model that is served.", "version": "The version that is served."}
+_CALL_PROBLEMS = {
+    "400": "The body is not what its Content-Type says.",
+    "413": "The body is too large.",
+    "415": "The Content-Type or Content-Encoding is not accepted.",
+    "422": "A field is missing or not accepted; `errors` names it.",
+    # only: in-process
+    "500": "The model failed on this input.",
+    "503": "Not ready, or too many wait.",
+    # end
+    # only: model-server
+    "500": "The model failed on this input.",
+    "502": "The model server failed, or gave what is no answer.",
+    "503": "Not ready, too many wait, or the model server is not reached.",
+    # end
+    "504": "No answer in time.",
 }
+"""What a status means on the routes that call the model."""
 
 
-def _document() -> bytes:
+@dataclass(frozen=True)
+class Route:
+    """What answers a method of a path, and how it is described.
+
+    Args:
+        method: ``GET`` answers HEAD too; ``POST`` calls the model.
+        path: a name in braces matches any part between two slashes.
+        handler: answers.
+        name: of the operation.
+        summary: what it answers.
+        tag: under which it is listed.
+        answers: the response by status; a route without any is not described.
+        body: what is accepted, by Content-Type.
+        headers: that the caller may send.
+        problem: how errors are told.
+    """
+
+    method: Literal["GET", "POST"]
+    path: str
+    handler: Callable[[Context, Request], Reply]
+    name: str
+    summary: str
+    tag: str
+    answers: dict[str, Response] = field(default_factory=dict)
+    body: dict[str, MediaType] | None = None
+    headers: tuple[Parameter, ...] = ()
+    problem: type[Problem] = Problem
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that are answered."""
+        return ("GET", "HEAD") if self.method == "GET" else ("POST",)
+
+    def item(self) -> PathItem:
+        """Its part of the description."""
+        named = re.findall(r"\{(\w+)\}", self.path)
+        path = [parameter(name, "path", _PATH_PARAMETERS[name]) for name in named]
+        if self.method == "GET":
+            return PathItem(get=self._operation(path, self.answers))
+        failures = {
+            status: problem(meaning, self.problem, retry_after=status == "503")
+            for status, meaning in _CALL_PROBLEMS.items()
+        }
+        return PathItem(
+            post=self._operation([*path, *self.headers, _TIMEOUT], self.answers | failures)
+        )
+
+    def _operation(self, parameters: list[Parameter], responses: dict[str, Response]) -> Operation:
+        return Operation(
+            operationId=self.name,
+            summary=self.summary,
+            tags=[self.tag],
+            parameters=parameters or None,
+            requestBody=RequestBody(required=True, content=self.body) if self.body else None,
+            responses=responses,
+        )
+
+
+def describe(routes: Iterable[Route]) -> bytes:
+    """The description of *routes*, in JSON."""
     document = OpenAPI(
         openapi="3.1.1",
         info=Info(title=TITLE, version=PROJECT["version"], description=PROJECT["description"]),
-        paths=_PATHS,
+        paths={route.path: route.item() for route in routes},
     )
     return (
         construct_open_api_with_schema_class(document)
@@ -49,5 +116,51 @@ def _document() -> bytes:
     )
 
 
-DOCUMENT = _document()
-"""JSON."""
+def media(*models: type[BaseModel]) -> MediaType:
+    """A body that is one of *models*."""
+    schemas: list[Any] = [PydanticSchema(schema_class=model) for model in models]
+    return MediaType(media_type_schema=schemas[0] if len(schemas) == 1 else Schema(oneOf=schemas))
+
+
+def json(description: str, *models: type[BaseModel]) -> Response:
+    """An answer in JSON that is one of *models*."""
+    return Response(description=description, content={"application/json": media(*models)})
+
+
+def text(description: str, media_type: str) -> Response:
+    """An answer in text."""
+    content = {media_type: MediaType(media_type_schema=Schema(type="string"))}
+    return Response(description=description, content=content)
+
+
+def problem(
+    description: str, model: type[Problem] = Problem, *, retry_after: bool = False
+) -> Response:
+    """An error, told as *model*."""
+    seconds = Header(description="Seconds to wait.", param_schema=Schema(type="integer", minimum=1))
+    return Response(
+        description=description,
+        content={MEDIA_TYPE: media(model)},
+        headers={"Retry-After": seconds} if retry_after else None,
+    )
+
+
+def parameter(
+    name: str, place: Literal["path", "header"], description: str, schema: Schema | None = None
+) -> Parameter:
+    """What a caller names in the path, or may send in a header."""
+    facts = {
+        "name": name,
+        "in": place,
+        "description": description,
+        "schema": schema or Schema(type="string"),
+    }
+    return Parameter.model_validate(facts | ({"required": True} if place == "path" else {}))
+
+
+_TIMEOUT = parameter(
+    "X-Request-Timeout",
+    "header",
+    "Seconds that the caller waits; lowers the service's own limit.",
+    Schema(type="number", exclusiveMinimum=0),
+)

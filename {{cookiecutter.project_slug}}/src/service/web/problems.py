@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.errors import CallerError, MethodNotAllowed
 # only: text-generation
-from service.protocols.openai.errors import Error
+from service.protocols.openai_responses import Error
 # end
 
 MEDIA_TYPE = "application/problem+json"
@@ -36,6 +36,22 @@ class Problem(BaseModel):
     errors: list[ProblemField] = Field(default_factory=list)
 
 
+# only: predict
+class InferenceProblem(Problem):
+    """Why a request was not answered, in the protocol's own member too."""
+
+    error: str = Field(description="The same as `detail`.")
+
+
+# end
+# only: text-generation
+class OpenAIProblem(Problem):
+    """Why a request was not answered, in the protocol's own member too."""
+
+    error: Error
+
+
+# end
 def to_problem(
     error: CallerError, path: str, request_id: str
 ) -> tuple[HTTPStatus, dict[str, str], bytes]:

@@ -1,38 +1,259 @@
-"""The routes and their methods: one table for every web framework, the docs and the metrics."""
+"""The routes: one table for the web framework, the description and the metrics."""
 
 import re
 
-from service.web.model_routes import MODEL_ROUTES
+from openapi_pydantic import MediaType, Response, Schema
 
-ROUTES: dict[str, tuple[str, ...]] = {
-    "/": ("GET", "HEAD"),
-    **MODEL_ROUTES,
-    "/livez": ("GET", "HEAD"),
-    "/readyz": ("GET", "HEAD"),
-    "/metrics": ("GET", "HEAD"),
-    "/openapi.json": ("GET", "HEAD"),
-    "/docs": ("GET", "HEAD"),
-}
-"""Path to methods; a name in braces matches any part between two slashes."""
+# only: predict
+from service.protocols.open_inference import messages as v2
+from service.web import handlers, open_inference
+from service.web.handlers import Health
+from service.web.openapi import Route, describe, json, problem, text
+from service.web.predict import BODY, PredictManyResponse, PredictResponse, predict
+from service.web.problems import InferenceProblem
+from service.web.requests import Context, Reply, Request
+# end
+# only: text-generation
+from service.owner import GenerateEvent, GenerateRequest, GenerateResponse
+from service.protocols.openai_requests import ChatRequest, CompletionRequest
+from service.protocols.openai_responses import (
+    ChatCompletion,
+    ChatCompletionChunk,
+    Model,
+    ModelList,
+    TextCompletion,
+)
+from service.web import events, handlers, openai
+from service.web.generate import generate
+from service.web.handlers import Health
+from service.web.openapi import Route, describe, json, media, problem, text
+from service.web.problems import OpenAIProblem
+from service.web.requests import Context, Reply, Request
+# end
 
-STATIC = "/static/"
-"""Prefix of the pages' own files."""
 
-_PATTERNS = [
-    (re.compile(re.sub(r"\{\w+\}", "[^/]+", route)), route) for route in ROUTES if "{" in route
+def openapi(_context: Context, _request: Request) -> Reply:
+    """The description of all routes."""
+    return Reply(_DESCRIPTION)
+
+
+# only: predict
+_V2 = "open inference protocol"
+_NOT_FOUND = problem("Another model is served, or another version.", InferenceProblem)
+_NOT_READY = problem("Not yet, or no longer.", InferenceProblem, retry_after=True)
+_STUCK = problem("A restart is needed.", InferenceProblem)
+
+
+def _v2_model(path: str, name: str) -> tuple[Route, ...]:
+    """The routes of a model, or of a version of it."""
+    return (
+        Route(
+            "GET",
+            path,
+            open_inference.model,
+            name,
+            "What the model takes and gives",
+            _V2,
+            {"200": json("Its inputs and outputs.", v2.ModelMetadata), "404": _NOT_FOUND},
+        ),
+        Route(
+            "GET",
+            f"{path}/ready",
+            open_inference.model_ready,
+            f"{name}_ready",
+            "Is the model ready?",
+            _V2,
+            {"200": json("Yes.", v2.ModelReady), "404": _NOT_FOUND, "503": _NOT_READY},
+        ),
+        Route(
+            "POST",
+            f"{path}/infer",
+            open_inference.infer,
+            f"{name}_infer",
+            "Run the model on tensors",
+            _V2,
+            {"200": open_inference.ANSWER, "404": _NOT_FOUND},
+            body=open_inference.BODY,
+            headers=(open_inference.LENGTH,),
+            problem=InferenceProblem,
+        ),
+    )
+
+
+# end
+# only: text-generation
+_V1 = "openai api"
+_NOT_FOUND = problem("Another model is served.", OpenAIProblem)
+# end
+ROUTES = (
+    Route(
+        "GET",
+        "/",
+        handlers.page,
+        "page",
+        "A page to try the model",
+        "pages",
+        {"200": text("HTML.", "text/html")},
+    ),
+    # only: predict
+    Route(
+        "POST",
+        "/predict",
+        predict,
+        "predict",
+        "Predict one input or several",
+        "model",
+        {"200": json("The answer or answers.", PredictResponse, PredictManyResponse)},
+        body=BODY,
+    ),
+    Route(
+        "GET",
+        "/v2",
+        open_inference.server,
+        "server",
+        "What this server is",
+        _V2,
+        {"200": json("Its name.", v2.ServerMetadata)},
+    ),
+    Route(
+        "GET",
+        "/v2/health/live",
+        open_inference.server_live,
+        "server_live",
+        "As `/livez`",
+        _V2,
+        {"200": json("Yes.", v2.ServerLive), "503": _STUCK},
+    ),
+    Route(
+        "GET",
+        "/v2/health/ready",
+        open_inference.server_ready,
+        "server_ready",
+        "As `/readyz`",
+        _V2,
+        {"200": json("Yes.", v2.ServerReady), "503": _NOT_READY},
+    ),
+    *_v2_model("/v2/models/{name}", "model"),
+    *_v2_model("/v2/models/{name}/versions/{version}", "version"),
+    # end
+    # only: text-generation
+    Route(
+        "POST",
+        "/generate",
+        generate,
+        "generate",
+        "Go on with a text",
+        "model",
+        {"200": events.described(GenerateResponse, GenerateEvent)},
+        body={"application/json": media(GenerateRequest)},
+    ),
+    Route(
+        "GET",
+        "/v1/models",
+        openai.models,
+        "models",
+        "The models",
+        _V1,
+        {"200": json("One model.", ModelList)},
+    ),
+    Route(
+        "GET",
+        "/v1/models/{name}",
+        openai.model,
+        "model",
+        "One model",
+        _V1,
+        {"200": json("The model.", Model), "404": _NOT_FOUND},
+    ),
+    Route(
+        "POST",
+        "/v1/completions",
+        openai.complete,
+        "complete",
+        "Go on with texts",
+        _V1,
+        {"200": events.described(TextCompletion, TextCompletion), "404": _NOT_FOUND},
+        body={"application/json": media(CompletionRequest)},
+        problem=OpenAIProblem,
+    ),
+    Route(
+        "POST",
+        "/v1/chat/completions",
+        openai.chat,
+        "chat",
+        "Go on with a conversation",
+        _V1,
+        {"200": events.described(ChatCompletion, ChatCompletionChunk), "404": _NOT_FOUND},
+        body={"application/json": media(ChatRequest)},
+        problem=OpenAIProblem,
+    ),
+    # end
+    Route(
+        "GET",
+        "/livez",
+        handlers.livez,
+        "livez",
+        "Is a restart needed?",
+        "health",
+        {"200": json("No.", Health), "503": problem("Yes.")},
+    ),
+    Route(
+        "GET",
+        "/readyz",
+        handlers.readyz,
+        "readyz",
+        "Can requests be sent here?",
+        "health",
+        {
+            "200": json("Yes.", Health),
+            "503": problem("Not yet, or no longer.", retry_after=True),
+        },
+    ),
+    Route(
+        "GET",
+        "/metrics",
+        handlers.metrics,
+        "metrics",
+        "Metrics for Prometheus",
+        "health",
+        {"200": text("The metrics.", "text/plain")},
+    ),
+    Route(
+        "GET",
+        "/openapi.json",
+        openapi,
+        "openapi",
+        "This description",
+        "pages",
+        {
+            "200": Response(
+                description="OpenAPI 3.1.",
+                content={"application/json": MediaType(media_type_schema=Schema(type="object"))},
+            )
+        },
+    ),
+    Route(
+        "GET",
+        "/docs",
+        handlers.docs,
+        "docs",
+        "This description, to read",
+        "pages",
+        {"200": text("HTML.", "text/html")},
+    ),
+    Route("GET", "/static/{name}", handlers.static, "static", "A file of the pages", "pages"),
+)
+
+_DESCRIPTION = describe(route for route in ROUTES if route.answers)
+_BY_PATH = {route.path: route for route in ROUTES}
+_REGEXES = [
+    (re.compile(re.sub(r"\{\w+\}", "[^/]+", route.path)), route)
+    for route in ROUTES
+    if "{" in route.path
 ]
 
 
-def route_of(path: str) -> str | None:
-    """The route that *path* belongs to."""
-    if path in ROUTES:
-        return path
-    return next((route for pattern, route in _PATTERNS if pattern.fullmatch(path)), None)
-
-
-def allowed_methods(path: str) -> list[str]:
-    """The methods that the route of *path* has."""
-    if path.startswith(STATIC):
-        return ["GET", "HEAD"]
-    route = route_of(path)
-    return list(ROUTES[route]) if route else []
+def route_of(path: str) -> Route | None:
+    """The route that answers *path*."""
+    found = _BY_PATH.get(path)
+    return found or next((route for regex, route in _REGEXES if regex.fullmatch(path)), None)

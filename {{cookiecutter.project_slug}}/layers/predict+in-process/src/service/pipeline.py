@@ -9,13 +9,12 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 
 from service import manifest as manifests
 from service.batching import MicroBatcher, Run
-from service.errors import DeadlineExceeded
-from service.inputs import Inputs
+from service.errors import BadValue, DeadlineExceeded, FieldError, InvalidInput
 from service.logs import log
 from service.manifest import Arrays, ModelVersion
 from service.metrics import Metrics
 from service.model import LoadedModel, Model
-from service.owner import Prediction, Task
+from service.owner import Prediction, Prepared, Task
 from service.settings import Settings
 
 
@@ -41,6 +40,7 @@ class Pipeline:
     ) -> None:
         self._folder = manifests.find_version(settings.model_dir, settings.model_version)
         self.manifest = manifests.read(self._folder)
+        self._model_version = self.manifest.model_version
         self.format_name = self.manifest.artefact(settings.model_format).format
         self.task = Task(self._folder, self.manifest, settings)
         self.is_draining = False
@@ -59,7 +59,7 @@ class Pipeline:
     @property
     def model_version(self) -> ModelVersion:
         """Which model answers."""
-        return self.manifest.model_version
+        return self._model_version
 
     def start(self) -> None:
         """Load the model in the executor's thread; returns at once."""
@@ -84,8 +84,15 @@ class Pipeline:
         """The model is loaded and warm, and the service is not about to stop."""
         return self._batcher.is_ready and not self.is_draining
 
-    def predict(self, inputs: Inputs, *, timeout_seconds: float) -> list[Prediction]:
-        """Predict all *inputs* of one request.
+    def predict(
+        self, values: Sequence[bytes | str], names: Sequence[str], *, timeout_seconds: float
+    ) -> list[Prediction]:
+        """Predict all *values* of one request.
+
+        Args:
+            values: what the task reads.
+            names: where in the request each stands, for errors.
+            timeout_seconds: how long the caller waits.
 
         Raises:
             InvalidInput: one or more cannot be read; names each.
@@ -93,7 +100,7 @@ class Pipeline:
         """
         deadline = time.monotonic() + timeout_seconds
         with self._metrics.preprocess_seconds.time():
-            prepared = inputs.prepared(self.task.preprocess)
+            prepared = self._preprocess(values, names)
         outputs = self.run([each.arrays for each in prepared], deadline=deadline)
         return [
             self.task.postprocess(each, output)
@@ -118,6 +125,17 @@ class Pipeline:
         finally:
             for answer in answers:  # what is still queued
                 answer.cancel()
+
+    def _preprocess(self, values: Sequence[bytes | str], names: Sequence[str]) -> list[Prepared]:
+        prepared, wrong = [], []
+        for name, value in zip(names, values, strict=True):
+            try:
+                prepared.append(self.task.preprocess(value))
+            except BadValue as error:
+                wrong.append(FieldError(name, str(error)))
+        if wrong:
+            raise InvalidInput(f"{wrong[0].field}: {wrong[0].detail}", fields=wrong)
+        return prepared
 
     def _prepare(self) -> Run[Arrays, Arrays]:
         started = time.monotonic()

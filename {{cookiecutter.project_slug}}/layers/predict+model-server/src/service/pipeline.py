@@ -10,12 +10,12 @@ from typing import Protocol
 import numpy as np
 
 from service import manifest as manifests
-from service.inputs import Inputs
+from service.errors import BadValue, FieldError, InvalidInput
 from service.logs import log
 from service.manifest import Arrays, Manifest, ModelVersion, Tensor
 from service.metrics import Metrics
 from service.model_server import ModelServer
-from service.owner import Prediction, Task
+from service.owner import Prediction, Prepared, Task
 from service.server_errors import Garbage
 from service.settings import Settings
 from service.upstream import PROBE_SECONDS, Server, Upstream, Watch, WrongModel
@@ -104,8 +104,15 @@ class Pipeline:
         """The server has the right model and is well, and the service is not about to stop."""
         return self._watch.is_ready and not self.is_draining
 
-    def predict(self, inputs: Inputs, *, timeout_seconds: float) -> list[Prediction]:
-        """Predict all *inputs* of one request.
+    def predict(
+        self, values: Sequence[bytes | str], names: Sequence[str], *, timeout_seconds: float
+    ) -> list[Prediction]:
+        """Predict all *values* of one request.
+
+        Args:
+            values: what the task reads.
+            names: where in the request each stands, for errors.
+            timeout_seconds: how long the caller waits.
 
         Raises:
             InvalidInput: one or more cannot be read; names each.
@@ -114,7 +121,7 @@ class Pipeline:
         """
         deadline = time.monotonic() + timeout_seconds
         with self._metrics.preprocess_seconds.time():
-            prepared = inputs.prepared(self.task.preprocess)
+            prepared = self._preprocess(values, names)
         outputs = self.run([each.arrays for each in prepared], deadline=deadline)
         return [
             self.task.postprocess(each, output)
@@ -144,6 +151,17 @@ class Pipeline:
             for row, number in enumerate(numbers):
                 found[number] = {name: array[row] for name, array in outputs.items()}
         return [found[number] for number in range(len(arrays))]
+
+    def _preprocess(self, values: Sequence[bytes | str], names: Sequence[str]) -> list[Prepared]:
+        prepared, wrong = [], []
+        for name, value in zip(names, values, strict=True):
+            try:
+                prepared.append(self.task.preprocess(value))
+            except BadValue as error:
+                wrong.append(FieldError(name, str(error)))
+        if wrong:
+            raise InvalidInput(f"{wrong[0].field}: {wrong[0].detail}", fields=wrong)
+        return prepared
 
     def _check_model(self) -> None:
         """Compare the server's answers to the golden inputs, as ``Watch`` says."""

@@ -80,6 +80,7 @@ class Pipeline:
     ) -> None:
         self._folder = manifests.find_version(settings.model_dir, settings.model_version)
         self.manifest = manifests.read(self._folder)
+        self._model_version = self.manifest.model_version
         self.task = Task(self._folder, self.manifest, settings)
         self.is_draining = False
         self._settings = settings
@@ -97,7 +98,7 @@ class Pipeline:
     @property
     def model_version(self) -> ModelVersion:
         """Which model answers."""
-        return self.manifest.model_version
+        return self._model_version
 
     def start(self) -> None:
         """Load the model in the executor's thread; returns at once."""

@@ -3,12 +3,12 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.manifest import ModelVersion
-from service.sampling import Sampling
-from service.sampling_fields import (
+from service.sampling import (
     FrequencyPenalty,
     NewTokens,
     PresencePenalty,
     RepetitionPenalty,
+    Sampling,
     Seed,
     StopStrings,
     Temperature,

@@ -39,24 +39,13 @@ Item: TypeAlias = int | FinishReason | CallerError
 
 @dataclass(frozen=True)
 class Generation:
-    """One text that is wanted.
-
-    Args:
-        tokens: of the prompt.
-        sampling: how the next tokens are chosen.
-        max_new_tokens: most tokens of the text; what the service and the context allow when
-            ``None``.
-        stop: strings that end the text and are no part of it.
-        goes_on: the text goes on from the prompt's last word, and is no message of its own.
-        prompt_field: what the caller called the prompt, for errors.
-        limit_field: what the caller called ``max_new_tokens``.
-    """
+    """One text that is wanted; errors name *prompt_field* and *limit_field* of the request."""
 
     tokens: Sequence[int]
     sampling: Sampling
-    max_new_tokens: int | None = None
-    stop: Sequence[str] = ()
-    goes_on: bool = True
+    max_new_tokens: int | None = None  # as many as the service and the context allow
+    stop: Sequence[str] = ()  # they end the text, and are no part of it
+    goes_on: bool = True  # from the prompt's last word; a chat message does not
     prompt_field: str = "text"
     limit_field: str = "max_new_tokens"
 
@@ -119,14 +108,7 @@ def to_prompt(generation: Generation, task: "Task", most_new_tokens: int) -> Pro
 
 
 class Answer:
-    """The tokens that answer one prompt, on their way from the model to the request's thread.
-
-    Args:
-        number: of the prompt in the request.
-        prompt: what is answered.
-        deadline: ``time.monotonic()`` when the caller gives up.
-        came: where the request finds its tokens.
-    """
+    """The tokens that follow prompt *number*, on their way to the request's thread."""
 
     def __init__(
         self,
@@ -163,12 +145,7 @@ class Answer:
 
 
 class Answers:
-    """The answers to a request's prompts, as their tokens come; belongs to the request's thread.
-
-    Args:
-        prompts: what is answered.
-        deadline: ``time.monotonic()`` when the caller gives up.
-    """
+    """What follows a request's prompts; *deadline* is the ``time.monotonic()`` to give up at."""
 
     def __init__(self, prompts: Sequence[Prompt], deadline: float) -> None:
         self._deadline = deadline
@@ -207,13 +184,7 @@ class Answers:
 
 
 class TextStream:
-    """The texts of one request as they come; belongs to one thread, and has to be closed.
-
-    Args:
-        answers: the tokens.
-        generations: what was wanted.
-        tokenizer: the model's.
-    """
+    """The texts of one request as they come; belongs to one thread, and has to be closed."""
 
     def __init__(
         self, answers: Answers, generations: Sequence[Generation], tokenizer: Tokenizer
@@ -307,8 +278,8 @@ class Detokenizer:
     """Tokens -> text as they come, by ``DecodeStream``: a character appears with its last byte.
 
     Args:
-        tokenizer: whose ``decode`` leaves out special tokens.
-        context: tokens that the text goes on from; a few of the last will do.
+        tokenizer: the model's.
+        context: the last tokens that the text goes on from.
     """
 
     def __init__(self, tokenizer: Tokenizer, context: Sequence[int] = ()) -> None:
@@ -336,11 +307,7 @@ class Detokenizer:
 
 
 class StopStrings:
-    """Ends a text before the string of several that is complete in it first.
-
-    Args:
-        strings: any of them ends the text, and is no part of it.
-    """
+    """Ends a text before the string of several that is complete in it first."""
 
     def __init__(self, strings: Sequence[str]) -> None:
         self._strings = [string for string in strings if string]

@@ -4,14 +4,18 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from openapi_pydantic import Response
+from pydantic import BaseModel
 
 from service.errors import CallerError, Unexpected
 from service.logs import log
+from service.web.openapi import media
 from service.web.problems import to_problem
+from service.web.requests import Reply, Request
 
 MEDIA_TYPE = "text/event-stream"
-HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 """So that nobody between the service and its caller keeps events back."""
 
 _KEEP_ALIVE = b": keep-alive\n\n"
@@ -19,17 +23,24 @@ _ESCAPES = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u
 """JSON lets these characters stand, and some clients take them for the end of a line."""
 
 
-@dataclass(frozen=True)
-class Events:
+def stream(request: Request, messages: Iterator[str | None], close: Callable[[], None]) -> Reply:
     """An answer in events.
 
     Args:
-        messages: the data of each, in one line; ``None`` when there is nothing to say yet.
+        request: that is answered.
+        messages: the data of each event, in one line; ``None`` keeps the connection alive.
         close: frees what stands behind them; called once, also when none was taken.
     """
+    return Reply(EventStream(request, messages, close), MEDIA_TYPE, headers=_HEADERS)
 
-    messages: Iterator[str | None]
-    close: Callable[[], None]
+
+def described(answer: type[BaseModel], event: type[BaseModel]) -> Response:
+    """A text, whole as *answer* or in events whose data is *event*."""
+    return Response(
+        description="The text; with `stream`, server-sent events, whose data is as described here. "
+        "What goes wrong behind the first becomes an event `error`, whose data is a problem.",
+        content={"application/json": media(answer), MEDIA_TYPE: media(event)},
+    )
 
 
 class EventStream:
@@ -39,16 +50,15 @@ class EventStream:
     that was never begun runs nothing when it is closed, and a caller may leave before the first
     event.
 
-    Args:
-        events: the answer.
-        request_id: of the request, for errors.
-        path: of the request, for errors.
+    Args are those of :func:`stream`.
     """
 
-    def __init__(self, events: Events, request_id: str, path: str) -> None:
-        self._events = events
-        self._request_id = request_id
-        self._path = path
+    def __init__(
+        self, request: Request, messages: Iterator[str | None], close: Callable[[], None]
+    ) -> None:
+        self._request = request
+        self._messages = messages
+        self._close = close
         self._is_closed = False
 
     def __iter__(self) -> Iterator[bytes]:
@@ -58,7 +68,7 @@ class EventStream:
         if self._is_closed:
             raise StopIteration
         try:
-            message = next(self._events.messages)
+            message = next(self._messages)
         except StopIteration:
             self.close()
             raise
@@ -75,9 +85,9 @@ class EventStream:
         """Say that nothing more is wanted; the server does so too when a caller leaves."""
         if not self._is_closed:
             self._is_closed = True
-            self._events.close()
+            self._close()
 
     def _end_with(self, error: CallerError) -> bytes:
         self.close()
-        _, _, body = to_problem(error, self._path, self._request_id)
+        _, _, body = to_problem(error, self._request.path, self._request.id)
         return b"event: error\ndata: " + body + b"\n\n"

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from service.errors import BadValue, InvalidInput
-from service.json_bodies import read_json, validate
 from service.manifest import Arrays, Signature, Tensor
 from service.protocols.open_inference import HEADER_LENGTH
 from service.protocols.open_inference.messages import InferenceRequest, InputTensor
@@ -18,6 +17,7 @@ from service.protocols.open_inference.tensors import (
     open_shape,
     size_in_bytes,
 )
+from service.web.requests import read_json, validate
 
 
 @dataclass(frozen=True)

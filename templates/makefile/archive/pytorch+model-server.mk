@@ -1,0 +1,1 @@
+	$(BIN)/python -m service.lifecycle.archive --model-dir "$(MODEL_DIR)"

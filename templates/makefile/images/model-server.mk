@@ -1,0 +1,5 @@
+# The images that are built, the model server's beside the service's, and those in production.
+SERVER_IMAGE = $(IMAGE)-model-server
+IMAGES = "$(IMAGE)" "$(SERVER_IMAGE)"
+PRODUCTION_IMAGES = "$(PRODUCTION)" "$(if $(PRODUCTION),$(PRODUCTION)-model-server)"
+export SERVER_IMAGE

@@ -1,0 +1,3 @@
+$(INSTALLED): requirements.lock requirements-cuda.lock | $(UV)
+	$(BIN)/python tools/pytorch.py "$(VENV)" "$(TORCH_INDEX)"
+	$(PACKAGES) install

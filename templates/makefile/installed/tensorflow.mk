@@ -1,0 +1,2 @@
+$(INSTALLED): requirements.lock | $(UV)
+	$(PACKAGES) install

@@ -1,0 +1,13 @@
+COMPILE = $(PACKAGES) lock $(UV) pip compile --universal --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --python-version 3.11 --custom-compile-command "make lock" --quiet $(UPGRADE)
+
+lock: | $(UV) ## write the locks; the newest versions with UPGRADE=--upgrade
+	$(COMPILE) pyproject.toml --group train --group dev -o requirements.lock
+# Without hashes for torch: TORCH_INDEX has builds of its own.
+	awk '/^torch==/ {torch = 1; sub(/ *\\$$/, ""); print; next} /^[^ ]/ {torch = 0} !(torch && /--hash=/)' \
+		requirements.lock > requirements.lock.new
+	mv requirements.lock.new requirements.lock
+# What the CUDA build needs beyond that.
+	@sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements.lock | $(COMPILE) - --no-config --no-annotate \
+		$(shell sed -n 's/^\([a-z0-9-]*\)==.*/--no-emit-package \1/p' requirements.lock | sort -u) \
+		-o requirements-cuda.lock
