@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all test-fast environments lint format trees lock bench
+.PHONY: help demo test test-all test-fast environments lint format trees sizes lock bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -45,6 +45,9 @@ format: $(INSTALLED) ## format it, and fix what the linter can
 
 trees: $(INSTALLED) ## write the golden list of files
 	WRITE_TREES=1 $(BIN)/python -m pytest --quiet tests/render/test_render.py -k golden
+
+sizes: $(INSTALLED) ## count modules, lines, layers and branches; fails where something has grown
+	$(BIN)/python scripts/sizes.py
 
 lock: $(INSTALLED) ## write the locks of all backends; the newest versions with UPGRADE=--upgrade
 	$(BIN)/python scripts/lock.py $(UPGRADE)

@@ -1,11 +1,12 @@
 """What an answer may be: one rule a question, and a sentence for each way to break it.
 
-Run by cookiecutter in the new folder, it checks every answer, and that the folder is empty. The
-other hooks import it as it stands, unrendered.
+Run by cookiecutter in the new folder, it checks Python, every answer, and that the folder is empty.
+The other hooks import it as it stands, unrendered.
 """
 
 import json
 import keyword
+import platform
 import re
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ RENDERED_ANSWERS = r"""
 {{ cookiecutter | tojson }}
 """
 
+OLDEST_PYTHON = (3, 11)
 FORBIDDEN_CHARACTERS = '"\\{}<>`$'
 SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)
 SLUG_MAX_CHARACTERS = 50  # Kubernetes allows 63 and adds its own endings
@@ -98,6 +100,16 @@ def first_refusal(answers: dict[str, str]) -> str:
     return next(filter(None, (refusal(*answer) for answer in answers.items())), "")
 
 
+def old_python() -> str:
+    """The sentence that refuses the Python that runs this, or nothing when it is new enough."""
+    if sys.version_info >= OLDEST_PYTHON:
+        return ""
+    return (
+        f"cookiecutter runs on Python {platform.python_version()}, and this template needs 3.11 or "
+        "newer: pipx install --force --python python3.11 cookiecutter"
+    )
+
+
 def taken_folder(folder: Path) -> str:
     """The sentence that refuses *folder*, or nothing when it is empty."""
     if not any(folder.iterdir()):
@@ -109,4 +121,6 @@ def taken_folder(folder: Path) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(first_refusal(json.loads(RENDERED_ANSWERS)) or taken_folder(Path.cwd()) or 0)
+    sys.exit(
+        old_python() or first_refusal(json.loads(RENDERED_ANSWERS)) or taken_folder(Path.cwd()) or 0
+    )

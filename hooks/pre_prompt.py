@@ -18,7 +18,7 @@ from cookiecutter.cli import main as cookiecutter_command
 
 sys.path.append(str(Path(__file__).resolve().parent.parent))  # a script sees only its own folder
 
-from hooks.pre_gen_project import refusal, shown
+from hooks.pre_gen_project import old_python, refusal, shown
 
 CONTEXT_FILE = Path("cookiecutter.json")
 
@@ -114,6 +114,8 @@ def prepare(context: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    if sentence := old_python():
+        sys.exit(sentence)
     asked = json.loads(CONTEXT_FILE.read_text(encoding="utf-8"))
     if sentence := first_refusal(answers_in(parent_command()), asked):
         sys.exit(sentence)

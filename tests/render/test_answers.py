@@ -290,3 +290,20 @@ def test_the_last_hook_refuses_where_the_first_does_not_run(template: Path, empt
     assert 'project_slug is "Digit_Reader"; accepted: ' in result.stderr
     assert files(empty) == []
     assert list(empty.iterdir()) == []
+
+
+@pytest.mark.parametrize("hook", ["pre_prompt", "pre_gen_project"])
+def test_an_old_python_is_refused_in_one_sentence(hook: str, template: Path, empty: Path) -> None:
+    """Before anything that it lacks is imported."""
+    code = (
+        "import platform, runpy, sys\n"
+        "sys.version_info, platform.python_version = (3, 10, 13), lambda: '3.10.13'\n"
+        f"runpy.run_path({str(template / 'hooks' / f'{hook}.py')!r}, run_name='__main__')\n"
+    )
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, cwd=empty, capture_output=True, text=True, check=False)
+
+    said = refused(result, empty)
+
+    assert said.startswith("cookiecutter runs on Python 3.10.13, and this template needs 3.11 or ")
+    assert said.count("\n") == 1

@@ -2,25 +2,19 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 import pytest
-from cookiecutter.generate import is_copy_only_path
 from cookiecutter.prompt import prompt_for_config
 from cookiecutter.utils import create_env_with_context
 from jinja2 import FileSystemLoader
 
-from matrix import CHOICES, COMBINATIONS, CONTEXT, ROOT, SKELETON, Combination, name_of
+from matrix import CHOICES, COMBINATIONS, CONTEXT, SKELETON, Combination, name_of
+from sizes import PARTS, rendered_names
 
-PARTS = ROOT / "templates"
 README_MAX_LINES = 200
 LONG_PARAGRAPH_CHARACTERS = 120
-MAX_BRANCHES = 10
-"""In all rendered files and parts together; more belong into a part an answer."""
-BRANCH = re.compile(r"#\{%-? *(?:if|elif|for)\b|\{\{[^}]*? if [^}]*?\}\}|#\{%[^%]*? if [^%]*?%\}#")
 
 
 class RecordingLoader(FileSystemLoader):
@@ -35,18 +29,6 @@ class RecordingLoader(FileSystemLoader):
         source = super().get_source(environment, template)
         self.loaded.add(template)
         return source
-
-
-def rendered_names() -> Iterator[str]:
-    """The files of the skeleton that cookiecutter renders."""
-    for path in sorted(SKELETON.rglob("*")):
-        name = path.relative_to(SKELETON)
-        copied = any(
-            is_copy_only_path(str(part), {"cookiecutter": CONTEXT})
-            for part in (name, *name.parents)
-        )
-        if path.is_file() and not copied:
-            yield name.as_posix()
 
 
 NAMES = list(rendered_names())
@@ -141,14 +123,3 @@ def test_every_part_is_used() -> None:
     parts = {path.relative_to(PARTS).as_posix() for path in PARTS.rglob("*") if path.is_file()}
 
     assert parts - used == set()
-
-
-def test_rendered_files_have_few_branches() -> None:
-    paths = [SKELETON / name for name in NAMES]
-    counts = {
-        path.relative_to(ROOT).as_posix(): count
-        for path in (*paths, *filter(Path.is_file, PARTS.rglob("*")))
-        if (count := len(BRANCH.findall(path.read_text(encoding="utf-8"))))
-    }
-
-    assert sum(counts.values()) <= MAX_BRANCHES, counts

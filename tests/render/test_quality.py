@@ -9,6 +9,7 @@ import pytest
 
 from bakes import Bake, Baked
 from contents import Contents
+from machinery import CHOSEN, folders_of, lay_over
 from matrix import AXES, COMBINATIONS, ROOT, ROWS, Combination, name_of, pairwise, without_ci
 from npm import installed, with_java
 from shell import refused, run
@@ -28,8 +29,9 @@ LINTERS: dict[str, tuple[str, list[str]]] = {
     ),
 }
 """For each linter, the paths that it reads and its command."""
-LINT_IMPORTS = [BIN / "lint-imports", "--no-cache", "--no-logo"]
+LINT_IMPORTS = [str(BIN / "lint-imports"), "--no-cache", "--no-logo"]
 TYPED = pairwise([row for row in without_ci(COMBINATIONS) if row not in ROWS]) or ROWS
+"""Rows that have every pair of answers, and are none of those whose "make check" runs."""
 
 
 def first_with(ci: str) -> Combination:
@@ -44,16 +46,38 @@ def test_ruff_finds_nothing(contents: Contents, command: list[str]) -> None:
         run(sys.executable, "-m", "ruff", *command, "--no-cache", *names, cwd=repo)
 
 
+def rows_with_machinery(backend: str) -> list[Combination]:
+    """The typed rows of *backend*, and more where those have not all tests that are laid over."""
+    rows = [row for row in TYPED if row["backend"] == backend]
+    for row, names in CHOSEN:
+        laid = {name for each in rows for name in folders_of(each)}
+        if row["backend"] == backend and not laid.issuperset(names):
+            rows.append(row)
+    return rows
+
+
+@pytest.mark.parametrize("backend", AXES["backend"])
+def test_ruff_finds_nothing_in_the_machinerys_tests(backend: str, bake: Bake) -> None:
+    """By the rules of the repositories that they are laid over."""
+    for row in rows_with_machinery(backend):
+        repo = bake(**row)
+        laid = lay_over(repo, row)
+        for command in (["format", "--check"], ["check"]):
+            run(sys.executable, "-m", "ruff", *command, "--no-cache", *laid, cwd=repo)
+
+
 @pytest.mark.parametrize("backend", AXES["backend"])
 def test_mypy_finds_nothing(
-    backend: str, baked: Baked, backend_env: Callable[[str], Path], tmp_path: Path
+    backend: str, bake: Bake, backend_env: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    """In rows that have every pair of answers, and are none of those whose "make check" runs.
+    """In repositories, with the tests of the machinery laid over.
 
     One after the other: most of what mypy reads are libraries, which are the same in each row.
     """
     python = backend_env(backend) / "bin" / "python"
-    for repo in [baked(row) for row in TYPED if row["backend"] == backend]:
+    for row in rows_with_machinery(backend):
+        repo = bake(**row)
+        lay_over(repo, row)
         own = {path.stem for folder in ("src", "tests") for path in repo.glob(f"{folder}/*")}
         own |= {path.stem for path in (*repo.iterdir(), *repo.glob("*/*.py"))}
         for kept in tmp_path.glob("*/*"):  # of another repository, whose modules have those names

@@ -6,7 +6,10 @@ Knows nothing of machine-learning frameworks.
 
 import hashlib
 import json
-from collections.abc import Callable
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -180,6 +183,35 @@ def choose(model_dir: Path, version: int) -> None:
     written = path.with_name(f".{CURRENT}-{version}")
     written.write_text(f"{version}\n", encoding="utf-8")
     written.replace(path)  # at once: a service that reads meanwhile finds the one or the other
+
+
+def next_version(model_dir: Path) -> int:
+    """One more than the newest version in *model_dir*, be it whole or not."""
+    names = [path.name for path in model_dir.iterdir()] if model_dir.is_dir() else []
+    return 1 + max((int(name) for name in names if name.isascii() and name.isdigit()), default=0)
+
+
+@contextmanager
+def staged(target: Path) -> Iterator[Path]:
+    """Give an empty hidden folder that becomes *target* when the block ends.
+
+    It lies beside *target*, since a rename does not cross file systems. When the block raises, it
+    is removed and *target* is as it was.
+    """
+    mark = uuid.uuid4().hex[:8]
+    staging = target.with_name(f".staging-{target.name}-{mark}")
+    former = target.with_name(f".former-{target.name}-{mark}")
+    staging.mkdir(parents=True)
+    try:
+        yield staging
+        if target.exists():
+            target.rename(former)
+        staging.rename(target)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+        if former.exists() and not target.exists():
+            former.rename(target)
+        shutil.rmtree(former, ignore_errors=True)
 
 
 def find_version(model_dir: Path, version: int | None) -> Path:

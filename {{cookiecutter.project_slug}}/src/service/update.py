@@ -33,6 +33,7 @@ def main() -> None:
     checkout = ["--checkout", arguments.release] if arguments.release else []
     try:
         state = read_state(STATE)
+        refuse_uncommitted()
         with TemporaryDirectory() as old, TemporaryDirectory() as new:
             before = render(state, ["--checkout", state["commit"]], Path(old))
             after = render(state, checkout, Path(new))
@@ -41,9 +42,9 @@ def main() -> None:
             subprocess.run([*CRUFT, "update", "--skip-apply-ask", *checkout], check=True)
             replace(SERVICE, after / SERVICE)
         if changed:
-            print(  # noqa: T201
-                f"{SERVICE} is replaced as a whole, with your changes in {', '.join(changed)}: "
-                f"take them to src/model. The last commit has them."
+            sys.stdout.write(
+                f"{SERVICE} is replaced as a whole, and so are your changes in it, in "
+                f"{', '.join(changed)}. The last commit has them: move them to src/model.\n"
             )
         refuse_unmerged()
     except subprocess.CalledProcessError as error:
@@ -66,6 +67,18 @@ def read_state(path: Path) -> dict[str, Any]:
             f'"cruft link" writes it; see "Updating" in README.md.'
         ) from None
     return state
+
+
+def refuse_uncommitted() -> None:
+    """Return when all is committed.
+
+    Raises:
+        UpdateError: some is not; the message says what.
+    """
+    status = subprocess.check_output([*GIT, "status", "--porcelain"], text=True)
+    if status:
+        names = ", ".join(line[3:] for line in status.splitlines())
+        raise UpdateError(f'not committed: {names}. Commit or stash it, then "make update".')
 
 
 def render(state: dict[str, Any], checkout: list[str], to: Path) -> Path:

@@ -12,15 +12,15 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from fsspec import register_implementation
+from fsspec.implementations.memory import MemoryFileSystem
 from trained import make_model
 
 from service import manifest as manifests
 from service.errors import OwnerError
 from service.lifecycle import fetch as fetching
-from service.lifecycle import unpack as unpacking
 from service.lifecycle.__main__ import main
-from service.lifecycle.fetch import fetch
-from service.lifecycle.unpack import unpack
+from service.lifecycle.fetch import STORES, fetch, unpack
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +52,16 @@ def registry(tmp_path: Path) -> Iterator[tuple[Path, str]]:
         yield folder, f"http://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
         thread.join()
+
+
+class InMemory(MemoryFileSystem):  # type: ignore[misc]
+    """A store whose files are in memory."""
+
+    protocol = tuple(STORES)
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return "/" + path.rpartition("://")[2].strip("/")
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
@@ -213,6 +223,30 @@ def test_what_is_not_there_is_refused_without_telling_secrets(
         fetch(str(model_dir / "none"), model_dir)
 
 
+@pytest.mark.parametrize("scheme", STORES)
+def test_a_store_is_read_with_its_own_package(
+    scheme: str, origin: Path, tmp_path: Path, model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through fsspec; its files in memory take the place of the store."""
+    archive = Path(shutil.make_archive(str(tmp_path / "model"), "zip", origin))
+    MemoryFileSystem().pipe("/bucket/model.zip", archive.read_bytes())
+    register_implementation(scheme, InMemory, clobber=True)
+    monkeypatch.setitem(STORES, scheme, "json")  # a package that is there
+
+    found = fetch(f"{scheme}://bucket/model.zip", model_dir, manifests.sha256(archive))
+
+    assert found.folder == model_dir / "1"
+
+
+def test_a_store_whose_package_is_missing_is_named(
+    model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(STORES, "s3", "not_installed")
+
+    with pytest.raises(OwnerError, match=r's3:// needs not_installed.*"uv pip install fsspec not'):
+        fetch("s3://bucket/model.zip", model_dir)
+
+
 def test_an_archive_of_something_else_is_refused(
     tmp_path: Path, model_dir: Path, origin: Path
 ) -> None:
@@ -290,7 +324,7 @@ def test_a_name_that_comes_twice_is_refused(tmp_path: Path) -> None:
 def test_more_than_is_accepted_is_refused_before_it_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, limit: str, value: int
 ) -> None:
-    monkeypatch.setattr(unpacking, limit, value)
+    monkeypatch.setattr(fetching, limit, value)
     archive = tmp_path / "large"
     if kind == "tar":
         tar_of(archive, a=bytes(100), b=bytes(100), c=bytes(100))
@@ -302,7 +336,7 @@ def test_more_than_is_accepted_is_refused_before_it_is_written(
     with pytest.raises(OwnerError, match="more than"):
         unpack(archive, tmp_path / "out")
 
-    assert names(tmp_path / "out") == ["a", "b"]
+    assert names(tmp_path / "out") == []
 
 
 def test_a_download_ends_at_the_limit(

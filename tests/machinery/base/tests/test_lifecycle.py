@@ -1,7 +1,10 @@
 """Train, evaluate, export and verify, with a true small model."""
 
 import dataclasses
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +16,17 @@ from model import data
 from service import manifest as manifests
 from service import runtime
 from service.errors import OwnerError
-from service.lifecycle import engine, evaluation, exporters
+from service.lifecycle import engine, evaluation
 from service.lifecycle.__main__ import main
 from service.lifecycle.candidate import EVALUATION, METRICS
 from service.lifecycle.evaluate import evaluate
-from service.lifecycle.export import export, next_version
+from service.lifecycle.export import export
 from service.lifecycle.source import Source
-from service.lifecycle.staging import staged
 from service.lifecycle.train import train
 from service.lifecycle.verify import verify
 from service.training import Dataset, Examples
 
-FORMATS = list(exporters.EXPORTERS)
+FORMATS = list(engine.EXPORTERS)
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +179,7 @@ def test_a_failed_export_names_the_format_and_leaves_what_was_there(
     def fail(*_: object) -> None:
         raise RuntimeError("no such operator")
 
-    monkeypatch.setitem(exporters.EXPORTERS, FORMATS[-1], ("model.broken", fail))
+    monkeypatch.setitem(engine.EXPORTERS, FORMATS[-1], ("model.broken", fail))
     before = contents(version.parent)
     with pytest.raises(OwnerError, match=f'"{FORMATS[-1]}" failed.*no such operator'):
         export(candidate, version.parent)
@@ -189,7 +191,7 @@ def test_an_artefact_that_answers_otherwise_is_not_exported(
     candidate: Path, version: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     format_name = FORMATS[1]
-    path, _ = exporters.EXPORTERS[format_name]
+    path, _ = engine.EXPORTERS[format_name]
     older = version / path
     monkeypatch.setattr("service.lifecycle.export.TOLERANCE", 1e-12)
 
@@ -210,10 +212,10 @@ def _change_outputs(candidate: Path) -> None:
 
 
 def test_version_numbers_go_up_and_are_never_taken_twice(tmp_path: Path) -> None:
-    assert next_version(tmp_path / "none") == 1
+    assert manifests.next_version(tmp_path / "none") == 1
     for name in ("1", "9", "10", ".staging-40-abc", "notes"):
         (tmp_path / name).mkdir()
-    assert next_version(tmp_path) == 11
+    assert manifests.next_version(tmp_path) == 11
 
 
 def test_below_the_threshold_nothing_is_exported(
@@ -289,7 +291,7 @@ def test_the_same_seed_gives_the_same_network(tmp_path: Path) -> None:
 def test_a_staged_folder_replaces_the_former_one_whole(tmp_path: Path) -> None:
     target = tmp_path / "folder"
     for text in ("old", "new"):
-        with staged(target) as staging:
+        with manifests.staged(target) as staging:
             (staging / f"{text}.txt").write_text(text)
     assert list(contents(tmp_path)) == ["folder/new.txt"]
 
@@ -310,3 +312,27 @@ def test_verify_prints_each_format(version: Path, capsys: pytest.CaptureFixture[
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[1:-1]] == FORMATS
     assert all(line.endswith("ok") for line in lines[1:-1])
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["use", "1"]], ids=["help", "use"])
+def test_a_command_that_runs_no_model_imports_no_framework(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "1").mkdir()
+    shutil.copy(Path(__file__), tmp_path / "1" / manifests.MANIFEST)
+    code = (
+        "import atexit, runpy, sys\n"
+        "frameworks = {'torch', 'tensorflow', 'keras'}\n"
+        "atexit.register(lambda: print(sorted(frameworks & {*sys.modules})))\n"
+        "runpy.run_module('service.lifecycle', run_name='__main__')"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env={**os.environ, "MODEL_DIR": str(tmp_path), "PYTHONPATH": "src"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.splitlines()[-1] == "[]"

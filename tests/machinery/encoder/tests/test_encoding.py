@@ -6,7 +6,7 @@ from tokenizers import Tokenizer
 
 from service.encoding import Encoder, bucket
 from service.errors import BadValue
-from service.lifecycle import wordpiece
+from service.lifecycle.start import learn_tokenizer
 from service.manifest import Arrays
 
 TEXTS = ["the cat sat on the mat", "a dog and a cat", "Ålesund café"]
@@ -14,7 +14,7 @@ TEXTS = ["the cat sat on the mat", "a dog and a cat", "Ålesund café"]
 
 @pytest.fixture
 def tokenizer() -> Tokenizer:
-    learnt = wordpiece.learn(TEXTS, vocabulary_size=100, lowercase=False)
+    learnt = learn_tokenizer(TEXTS, vocabulary_size=100, lowercase=False)
     return Tokenizer.from_str(learnt.decode())
 
 
@@ -88,13 +88,13 @@ def test_arrays_that_no_text_gives_are_refused(
 
 def test_the_same_texts_give_the_same_vocabulary() -> None:
     """Twice in one process; the order of the texts counts no more than it must."""
-    once, again = (wordpiece.learn(TEXTS, vocabulary_size=60, lowercase=True) for _ in range(2))
+    once, again = (learn_tokenizer(TEXTS, vocabulary_size=60, lowercase=True) for _ in range(2))
 
     assert once == again
 
 
 def test_lower_case_and_accents_are_kept_or_not(tokenizer: Tokenizer) -> None:
-    lower = Tokenizer.from_str(wordpiece.learn(TEXTS, vocabulary_size=100, lowercase=True).decode())
+    lower = Tokenizer.from_str(learn_tokenizer(TEXTS, vocabulary_size=100, lowercase=True).decode())
 
     assert lower.encode("ALESUND Café").tokens == ["[CLS]", "alesund", "cafe", "[SEP]"]
     assert tokenizer.encode("Ålesund").tokens == ["[CLS]", "Ålesund", "[SEP]"]

@@ -11,7 +11,6 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig
 
 from model import data, network
-from model.head import AutoModelForTask
 from service import manifest as manifests
 from service import runtime
 from service.errors import OwnerError
@@ -51,7 +50,7 @@ def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     samples.write_assets(folder)
     torch.manual_seed(0)
     config = AutoConfig.for_model(request.param, **FAMILIES[request.param])
-    model = AutoModelForTask.from_config(config)  # type: ignore[no-untyped-call]
+    model = network.AutoModelForTask.from_config(config)  # type: ignore[no-untyped-call]
     model.save_pretrained(folder)
     (folder / "tokenizer" / "tokenizer.json").rename(folder / "tokenizer.json")
     return folder
@@ -68,7 +67,7 @@ def inputs(folder: Path) -> Arrays:
 
 
 def logits_of_transformers(folder: Path) -> "np.ndarray[Any, np.dtype[np.float32]]":
-    model = AutoModelForTask.from_pretrained(folder)
+    model = network.AutoModelForTask.from_pretrained(folder)
     tensors = {name: torch.from_numpy(array) for name, array in inputs(folder).items()}
     with torch.inference_mode():
         found = model(**tensors).logits.numpy()

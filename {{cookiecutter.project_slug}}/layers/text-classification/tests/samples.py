@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from model.preprocess import NAME, Parameters
-from service.lifecycle import wordpiece
+from service.lifecycle.start import learn_tokenizer
 from service.manifest import Arrays, Signature
 
 TASK = NAME
@@ -17,7 +17,7 @@ SIGNATURE: Signature = Parameters(max_length=16, network={}).signature(len(LABEL
 POISON = "poison"
 """A text with this word makes the fake model raise."""
 WORDS = ["the", "quiet", "whisper", "shout", "a", "noise", POISON]
-_TOKENIZER = wordpiece.learn(WORDS, vocabulary_size=200, lowercase=True)
+_TOKENIZER = learn_tokenizer(WORDS, vocabulary_size=200, lowercase=True)
 IDS: dict[str, int] = json.loads(_TOKENIZER)["model"]["vocab"]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from model.preprocess import NAME, Parameters
-from service.lifecycle import wordpiece
+from service.lifecycle.start import learn_tokenizer
 from service.manifest import Arrays, Signature
 from service.tags import tags_of
 
@@ -20,7 +20,7 @@ POISON = "poison"
 TAGS = {"Ada": "B-PER", "Lovelace": "I-PER", "Turin": "B-LOC"}
 """How the fake model tags a token; all others stand outside of entities."""
 WORDS = [*TAGS, "left", "for", "a", "walk", ".", POISON]
-_TOKENIZER = wordpiece.learn(WORDS, vocabulary_size=200, lowercase=False)
+_TOKENIZER = learn_tokenizer(WORDS, vocabulary_size=200, lowercase=False)
 _IDS: dict[str, int] = json.loads(_TOKENIZER)["model"]["vocab"]
 
 

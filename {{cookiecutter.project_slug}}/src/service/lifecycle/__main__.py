@@ -191,8 +191,8 @@ def _parser() -> argparse.ArgumentParser:
     fetch.add_argument(
         "origin",
         metavar="FROM",
-        help="a model's or a version's folder, or a .tar.gz or .zip of one at http(s):// or "
-        "file://",
+        help="a model's or a version's folder, or a .tar.gz or .zip of one at http(s)://, "
+        "file://, s3://, gs:// or hf://",
     )
     fetch.add_argument(
         "--sha256", metavar="HEX", help="what the archive must have (default: not compared)"

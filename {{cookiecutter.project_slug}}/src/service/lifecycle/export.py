@@ -6,10 +6,9 @@ from pathlib import Path
 
 from service.errors import OwnerError
 from service.lifecycle import candidate, engine
-from service.lifecycle.exporters import EXPORTERS
-from service.lifecycle.staging import staged
+from service.lifecycle.engine import EXPORTERS
 from service.lifecycle.verify import Check, verify
-from service.manifest import Artefact, Manifest, digests, write
+from service.manifest import Artefact, Manifest, digests, next_version, staged, write
 from service.owner import network
 
 TOLERANCE = 1e-4
@@ -67,9 +66,3 @@ def export(folder: Path, model_dir: Path) -> tuple[Path, list[Check]]:
         if target.exists():
             raise OwnerError(f'Another export wrote "{target}" meanwhile. Export again.')
     return target, checks
-
-
-def next_version(model_dir: Path) -> int:
-    """One more than the newest version in *model_dir*, be it whole or not."""
-    names = [path.name for path in model_dir.iterdir()] if model_dir.is_dir() else []
-    return 1 + max((int(name) for name in names if name.isascii() and name.isdigit()), default=0)

@@ -8,31 +8,41 @@ next one.
 
 import re
 import shutil
+import stat
+import tarfile
 import urllib.error
-import urllib.parse
 import urllib.request
+import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http.client import HTTPException
-from pathlib import Path
+from importlib import import_module
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import ValidationError
 
 from service import manifest as manifests
 from service.errors import OwnerError
-from service.lifecycle.export import next_version
-from service.lifecycle.staging import staged
-from service.lifecycle.unpack import MOST_BYTES, unpack
 from service.lifecycle.verify import Check, verify
-from service.manifest import MANIFEST, Manifest
+from service.manifest import MANIFEST, Manifest, next_version, staged
 from service.owner import NAME, Parameters
 
 TIMEOUT_SECONDS = 60
 """In which a server must send something."""
 CHUNK_BYTES = 1024 * 1024
-_ACCEPTED = "A folder is accepted, or a .tar.gz or .zip at http://, https:// or file://."
+MOST_FILES = 10_000
+MOST_BYTES = 32 * 1024**3
+"""Of an archive, and of all files in it together."""
+
+STORES = {"s3": "s3fs", "gs": "gcsfs", "hf": "huggingface_hub"}
+"""Scheme to the package with which fsspec reads it; installed by who needs it."""
+_ACCEPTED = (
+    "A folder is accepted, or a .tar.gz or .zip at http://, https://, file://, s3://, gs:// or "
+    "hf://."
+)
 
 
 class Fetched(NamedTuple):
@@ -102,12 +112,9 @@ def _obtained(origin: str, beside: Path, sha256: str | None) -> Iterator[Path]:
             )
         yield Path(origin)
         return
-    scheme = urllib.parse.urlsplit(origin).scheme
-    if scheme not in {"http", "https", "file"}:
-        raise OwnerError(f"The model is to come from {origin!r}, which is not there. {_ACCEPTED}")
     # beside the models, on a disk with enough space
     with TemporaryDirectory(dir=beside, prefix=".fetched-") as scratch:
-        archive = Path(scratch) / (Path(urllib.parse.urlsplit(origin).path).name or "model")
+        archive = Path(scratch) / (Path(urlsplit(origin).path).name or "model")
         _download(origin, archive)
         found = manifests.sha256(archive)
         if sha256 and found != sha256.lower():
@@ -123,32 +130,115 @@ def _obtained(origin: str, beside: Path, sha256: str | None) -> Iterator[Path]:
 
 def _download(address: str, path: Path) -> None:
     try:
-        with (
-            urllib.request.urlopen(address, timeout=TIMEOUT_SECONDS) as response,  # noqa: S310 - the caller checks the scheme
-            path.open("wb") as file,
-        ):
-            _copy(response, file, address)
-    except urllib.error.HTTPError as error:
-        error.close()
-        raise OwnerError(f"{_public(address)} cannot be read: {error}. {_ACCEPTED}") from None
-    except (OSError, HTTPException, ValueError) as error:
-        raise OwnerError(f"{_public(address)} cannot be read: {error}. {_ACCEPTED}") from None
+        with _opened(address) as source, path.open("wb") as file:
+            size = 0
+            while chunk := source.read(CHUNK_BYTES):
+                size += len(chunk)
+                if size > MOST_BYTES:
+                    raise OwnerError(f"{_public(address)} has more than {MOST_BYTES:,} bytes.")
+                file.write(chunk)
+    except OwnerError:
+        raise
+    except Exception as error:  # noqa: BLE001 - each store's client raises its own
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
+        known = isinstance(error, OSError | HTTPException | ValueError)
+        said = str(error).replace(address, _public(address))
+        said = said if known else f"{type(error).__name__}: {said}"
+        raise OwnerError(f"{_public(address)} cannot be read: {said}. {_ACCEPTED}") from None
 
 
-def _copy(response: IO[bytes], file: IO[bytes], address: str) -> None:
-    size = 0
-    while chunk := response.read(CHUNK_BYTES):
-        size += len(chunk)
-        if size > MOST_BYTES:
-            raise OwnerError(f"{_public(address)} has more than {MOST_BYTES:,} bytes.")
-        file.write(chunk)
+def _opened(address: str) -> AbstractContextManager[IO[bytes]]:
+    scheme = urlsplit(address).scheme
+    if scheme in {"http", "https", "file"}:
+        return urllib.request.urlopen(address, timeout=TIMEOUT_SECONDS)  # type: ignore[no-any-return]  # noqa: S310 - one of these schemes
+    if scheme not in STORES:
+        raise OwnerError(
+            f"The model is to come from {_public(address)!r}, which is not there. {_ACCEPTED}"
+        )
+    try:
+        import_module(STORES[scheme])
+        fsspec: Any = import_module("fsspec")
+    except ImportError as error:
+        raise OwnerError(
+            f"{scheme}:// needs {error.name}, which is not installed. Run "
+            f'"uv pip install fsspec {STORES[scheme]}", and call again.'
+        ) from None
+    opened: AbstractContextManager[IO[bytes]] = fsspec.open(address, "rb")
+    return opened
 
 
 def _public(address: str) -> str:
     """*address* without what may be a secret: the user's name, a signature in the query."""
-    parts = urllib.parse.urlsplit(address)
+    parts = urlsplit(address)
     host = parts.netloc.rpartition("@")[2]
-    return urllib.parse.urlunsplit((parts.scheme, host, parts.path, "", ""))
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack the ``.tar.gz`` or ``.zip`` at *archive* into *folder*.
+
+    Raises:
+        OwnerError: it is neither, is broken, would write outside of *folder*, holds anything but
+            files and folders, or more than is accepted.
+    """
+    try:
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as zipped:
+                _refuse_unsafe(archive, map(_zip_member, zipped.infolist()))
+                zipped.extractall(folder)  # noqa: S202 - refused above where it is unsafe
+        elif tarfile.is_tarfile(archive):
+            with tarfile.open(archive) as tar:
+                members = ((m.name, m.size, m.isreg() or m.isdir(), m.isdir()) for m in tar)
+                _refuse_unsafe(archive, members)
+                tar.extractall(folder, filter="data")
+        else:
+            raise OwnerError(f'"{archive.name}" is no .tar.gz and no .zip.')
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, RuntimeError) as error:
+        raise OwnerError(
+            f'"{archive.name}" cannot be unpacked. {type(error).__name__}: {error}'
+        ) from error
+
+
+def _zip_member(found: zipfile.ZipInfo) -> tuple[str, int, bool, bool]:
+    kind = stat.S_IFMT(found.external_attr >> 16)  # of Unix; 0 where another system made it
+    is_accepted = kind in {0, stat.S_IFREG, stat.S_IFDIR}
+    return found.filename, found.file_size, is_accepted, found.is_dir()
+
+
+def _refuse_unsafe(archive: Path, members: Iterator[tuple[str, int, bool, bool]]) -> None:
+    """Refuse an archive by its members' names, sizes and kinds, before one is written.
+
+    Args:
+        archive: for the message.
+        members: of each its name, its bytes, whether it is a file or folder, whether a folder.
+    """
+    names: set[PurePosixPath] = set()
+    size = 0
+    for count, (name, length, is_accepted, is_folder) in enumerate(members, start=1):
+        size += length
+        path = PurePosixPath(name)
+        if count > MOST_FILES or size > MOST_BYTES:
+            raise OwnerError(
+                f'"{archive.name}" has more than {MOST_FILES:,} files, or more than '
+                f"{MOST_BYTES:,} bytes in them. If that is right, raise the limit in "
+                f"service/lifecycle/fetch.py."
+            )
+        why = (
+            "is a link or a device"
+            if not is_accepted
+            else "would lie outside of the folder"
+            if path.is_absolute() or ".." in path.parts
+            else "is there twice"
+            if path in names and not is_folder
+            else ""
+        )
+        if why:
+            raise OwnerError(
+                f'"{archive.name}" was refused: "{name}" {why}. Files and folders are accepted, in '
+                f"relative paths."
+            )
+        names.add(path)
 
 
 def _version_in(folder: Path, origin: str) -> Path:

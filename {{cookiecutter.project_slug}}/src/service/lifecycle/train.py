@@ -2,16 +2,21 @@
 
 import dataclasses
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from tqdm import tqdm
 
-from service.lifecycle import batches, candidate, engine
+from service.lifecycle import candidate, engine
 from service.lifecycle.source import Source
-from service.lifecycle.staging import staged
+from service.manifest import Arrays, staged
 from service.owner import NAME, data, network
 from service.runtime import limit_threads
+from service.training import Examples, Recipe
 
 
 def train(
@@ -39,10 +44,9 @@ def train(
     examples = data.load(source)
     started = time.monotonic()
     model = source.network(examples.parameters, len(examples.labels))
-    steps = batches.count(examples.train, recipe)
-    stream = batches.batches(examples.train, recipe, seed)
+    steps = batch_count(examples.train, recipe)
     with tqdm(
-        network.train(model, stream, steps, recipe),
+        network.train(model, batches(examples.train, recipe, seed), steps, recipe),
         total=steps,
         desc=f"Training, {recipe.epochs} epochs",
         unit=" batches",
@@ -70,3 +74,20 @@ def train(
         examples.write_assets(staging)
         candidate.write(facts, staging / candidate.FACTS)
     return facts
+
+
+def batch_count(examples: Examples, recipe: Recipe) -> int:
+    """How many :func:`batches` gives."""
+    return recipe.epochs * -(-len(examples) // recipe.batch_size)
+
+
+def batches(
+    examples: Examples, recipe: Recipe, seed: int
+) -> Iterator[tuple[Arrays, npt.NDArray[Any]]]:
+    """Inputs and targets as ``model/data.py`` makes a batch; each epoch has an order of its own."""
+    random = np.random.default_rng(seed)
+    for _ in range(recipe.epochs):
+        order = random.permutation(len(examples))
+        for start in range(0, len(order), recipe.batch_size):
+            chosen = order[start : start + recipe.batch_size]
+            yield data.make_batch(examples, chosen, random)

@@ -1,6 +1,7 @@
 """``verify``: is every file what was exported, and does every artefact answer as the original did?
 
-Each artefact is loaded in a process of its own, which has never seen the original network.
+Each artefact is loaded in a process of its own, which has never seen the original network: there
+``python -m service.lifecycle.verify FOLDER FORMAT`` prints the largest difference.
 """
 
 import json
@@ -13,7 +14,15 @@ from functools import partial
 from pathlib import Path
 
 from service.errors import OwnerError
-from service.manifest import MANIFEST, Artefact, Manifest, check_files, read
+from service.manifest import (
+    MANIFEST,
+    Artefact,
+    Manifest,
+    check_files,
+    largest_difference,
+    read,
+    read_golden,
+)
 
 _SOURCE = Path(__file__).parents[2]
 _PROCESSES = 2
@@ -94,7 +103,7 @@ def _size(folder: Path, manifest: Manifest, artefact: Artefact) -> int:
 
 
 def _reload(folder: Path, artefact: Artefact) -> float:
-    module = "service.lifecycle.reload"
+    module = "service.lifecycle.verify"
     command = [sys.executable, "-P", "-m", module, str(folder), artefact.format]
     child = subprocess.run(  # noqa: S603 - our own module, no shell
         command,
@@ -107,3 +116,26 @@ def _reload(folder: Path, artefact: Artefact) -> float:
         lines = child.stderr.strip().splitlines() or [f"exit status {child.returncode}"]
         raise OwnerError(f'The "{artefact.format}" artefact does not load. {lines[-1]}')
     return float(json.loads(child.stdout.splitlines()[-1]))
+
+
+def difference_of(folder: Path, format_name: str) -> float:
+    """The largest difference over the golden inputs, as one batch and the first one alone."""
+    from service import runtime  # noqa: PLC0415 - the framework, which the parent does not need
+
+    manifest = read(folder)
+    predict = runtime.load(folder, manifest, manifest.artefact(format_name), threads=1)
+    inputs, outputs = read_golden(folder)
+    first_inputs = {name: array[:1] for name, array in inputs.items()}
+    first_outputs = {name: array[:1] for name, array in outputs.items()}
+    return max(
+        largest_difference(outputs, predict(inputs)),
+        largest_difference(first_outputs, predict(first_inputs)),
+    )
+
+
+if __name__ == "__main__":
+    try:
+        found = difference_of(Path(sys.argv[1]), sys.argv[2])
+    except OwnerError as error:
+        sys.exit(str(error))
+    sys.stdout.write(f"\n{json.dumps(found)}\n")

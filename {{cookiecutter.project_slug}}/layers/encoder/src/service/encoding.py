@@ -29,6 +29,11 @@ class EncoderParameters(BaseModel):
     """What ``model/network.py`` builds the network from."""
 
     @property
+    def lengths(self) -> list[int]:
+        """The lengths to which texts are padded, shortest first."""
+        return sorted({*(size for size in BUCKETS if size < self.max_length), self.max_length})
+
+    @property
     def inputs(self) -> list[Tensor]:
         """What the encoder reads: token ids, and 1 where there is a token, 0 where padding."""
         return [

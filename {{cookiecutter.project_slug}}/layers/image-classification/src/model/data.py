@@ -9,8 +9,10 @@ becomes an input by ``model.preprocess.to_array``, as in the service. Knows noth
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -19,6 +21,7 @@ from model.preprocess import Parameters, read_image, to_array
 from service import manifest as manifests
 from service.errors import BadValue, OwnerError
 from service.lifecycle.source import Source
+from service.manifest import Arrays
 from service.settings import MAX_PIXELS
 from service.training import Dataset, Examples, Recipe
 
@@ -36,6 +39,9 @@ SPLIT_SEED = 0
 
 FEWEST_IMAGES = 8
 """A label with fewer images is refused: too few to learn from and to be judged by."""
+
+LARGEST_SHIFT = 0.125
+"""Share of height and width by which the images of a training's batch are moved."""
 
 FROM_SCRATCH = Recipe(epochs=20, batch_size=32, peak_learning_rate=4e-3, warm_up_share=0.25)
 
@@ -162,3 +168,26 @@ def _split(
 def recipe(_source: Source) -> Recipe:
     """How the network is trained on what *source* starts from."""
     return FROM_SCRATCH
+
+
+def make_batch(
+    examples: Examples, chosen: npt.NDArray[np.intp], random: np.random.Generator
+) -> tuple[Arrays, npt.NDArray[Any]]:
+    """One batch of a training, all moved by the same random step.
+
+    What comes in from outside repeats the edge.
+
+    Args:
+        examples: those to learn from.
+        chosen: indices of the batch's.
+        random: the only source of chance, so that a seed decides.
+
+    Returns:
+        ``{"image": (N, H, W, C) float32}`` and ``(N,) int64`` indices of labels.
+    """
+    images = examples.inputs["image"][chosen]
+    height, width = images.shape[1:3]
+    most_y, most_x = int(height * LARGEST_SHIFT), int(width * LARGEST_SHIFT)
+    padded = np.pad(images, ((0, 0), (most_y, most_y), (most_x, most_x), (0, 0)), mode="edge")
+    y, x = random.integers(0, 2 * most_y + 1), random.integers(0, 2 * most_x + 1)
+    return {"image": padded[:, y : y + height, x : x + width]}, examples.targets[chosen]

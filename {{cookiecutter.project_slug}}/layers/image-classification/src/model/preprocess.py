@@ -1,7 +1,7 @@
-"""Image classification: request <-> arrays.
+"""Your preprocessing: an image file becomes the model's array, its output an answer.
 
-The rules by which an image becomes the model's input stand here alone; training, the service and
-the tests all use them. Knows nothing of HTTP or of machine-learning frameworks.
+Training, the service and the tests all read images by these rules. No HTTP and no machine-learning
+framework here.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""Requests and answers of image classification."""
+"""Your requests and answers: an image's labels."""
 
 from typing import Annotated
 

@@ -11,8 +11,9 @@ from PIL import Image
 from model import data
 from model.preprocess import read_image, to_array
 from service.errors import OwnerError
-from service.lifecycle import batches, evaluation
+from service.lifecycle import evaluation
 from service.lifecycle.source import Source
+from service.lifecycle.train import batch_count, batches
 from service.training import Dataset, Examples
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -121,8 +122,8 @@ def test_a_folder_among_the_images_is_named(tmp_path: Path) -> None:
 
 def test_batches_hold_every_example_once_an_epoch(digits: Dataset) -> None:
     recipe = replace(data.FROM_SCRATCH, epochs=2)
-    given = list(batches.batches(digits.train, recipe, seed=1))
-    assert len(given) == batches.count(digits.train, recipe) == 86
+    given = list(batches(digits.train, recipe, seed=1))
+    assert len(given) == batch_count(digits.train, recipe) == 86
     targets = np.concatenate([targets for _, targets in given])
     assert (np.bincount(targets) == 2 * np.bincount(digits.train.targets)).all()
     assert all(inputs["image"].shape[1:] == (8, 8, 1) for inputs, _ in given)

@@ -1,7 +1,7 @@
-"""The BERT-class network, and how it learns. Knows nothing of texts, files of ours, or formats.
+"""Your network: a BERT-class encoder with a head, and how it learns.
 
-transformers' Auto classes choose the architecture by the configuration's ``model_type``: BERT,
-DistilBERT, RoBERTa, ELECTRA and their like. The starter's configuration is :data:`STARTER`.
+Without a base model its architecture is :data:`STARTER`; else transformers' Auto classes choose it
+by the checkpoint's ``model_type``: BERT, DistilBERT, RoBERTa, ELECTRA and their like.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,13 +13,21 @@ import numpy.typing as npt
 import torch
 from torch import nn
 from transformers import AutoConfig, PreTrainedConfig
+
+# only: text-classification
+from transformers import AutoModelForSequenceClassification as AutoModelForTask
+
+# end
+# only: token-classification
+from transformers import AutoModelForTokenClassification as AutoModelForTask
+
+# end
 from transformers.utils import logging
 
-from model.head import AutoModelForTask
 from model.preprocess import Parameters
 from service.errors import OwnerError
-from service.framework import DEVICE
 from service.manifest import Arrays
+from service.runtime import DEVICE
 from service.training import UNKNOWN, Recipe
 
 logging.set_verbosity_error()  # type: ignore[no-untyped-call]

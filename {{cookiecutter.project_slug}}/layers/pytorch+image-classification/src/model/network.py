@@ -1,7 +1,4 @@
-"""The network that classifies images, and how it learns. Knows nothing of files or formats.
-
-Your own architecture goes into :class:`Network`, your own recipe into :func:`train`.
-"""
+"""Your network: its architecture is :class:`Network`, how it learns is :func:`train`."""
 
 from collections.abc import Iterable, Iterator
 
@@ -11,8 +8,8 @@ import torch
 from torch import nn
 
 from model.preprocess import Parameters
-from service.framework import DEVICE
 from service.manifest import Arrays
+from service.runtime import DEVICE
 from service.training import Recipe
 
 

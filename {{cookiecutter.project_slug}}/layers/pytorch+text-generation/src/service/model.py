@@ -4,9 +4,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from service.framework import DEVICE
 from service.manifest import Signature
-from service.runtime import Graph
+from service.runtime import DEVICE, Graph
 
 _FIRST_POSITIONS = 128
 """For so many tokens memory is taken at first; for twice as many when they do not suffice."""

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 
 from service.errors import OwnerError
-from service.framework import DEVICE
 from service.manifest import Arrays, Artefact, Manifest, Signature
 from service.owner import Parameters
+
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 Graph: TypeAlias = Callable[..., Any]
 """The signature's inputs, as tensors in order, to its outputs: a tensor, or a tuple of several."""

@@ -1,6 +1,6 @@
-"""The BERT-class network, and how it learns. Knows nothing of texts, files of ours, or formats.
+"""Your network: a BERT-class encoder with a head, and how it learns.
 
-The starter's configuration is :data:`STARTER`.
+Without a base model its architecture is :data:`STARTER`; else the checkpoint's, BERT or DistilBERT.
 """
 
 import json
@@ -11,7 +11,6 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from model.head import add_head
 from model.preprocess import Parameters
 from service import encoders, weights
 from service.framework import keras, tf
@@ -33,6 +32,10 @@ STARTER: dict[str, Any] = {
 }
 
 
+DROPOUT = 0.1
+"""Of the head."""
+
+
 @keras.saving.register_keras_serializable(package="service")
 class ZeroSegments(keras.layers.Layer):  # type: ignore[misc]
     """Segment 0 for every token. A layer, because the .h5 format holds nothing else."""
@@ -42,6 +45,41 @@ class ZeroSegments(keras.layers.Layer):  # type: ignore[misc]
         return keras.ops.zeros_like(token_ids)
 
 
+# only: text-classification
+@keras.saving.register_keras_serializable(package="service")
+class FirstToken(keras.layers.Layer):  # type: ignore[misc]
+    """What the encoder says of the first token. A layer, because .h5 holds nothing else."""
+
+    def call(self, hidden: Any) -> Any:
+        """``(N, L, width)`` to ``(N, width)``."""
+        return hidden[:, 0]
+
+
+def add_head(encoder: encoders.Backbone, inputs: dict[str, Any], label_count: int) -> Any:
+    """``(N, labels) float32`` logits for *inputs* of *encoder*."""
+    if isinstance(encoder, encoders.BertEncoder):
+        pooled = encoder(inputs)["pooled_output"]
+    else:
+        first = FirstToken(name="first_token")(encoder(inputs))
+        pooled = keras.layers.Dense(encoder.hidden_dim, "relu", name="pre_classifier")(first)
+    dropped = keras.layers.Dropout(DROPOUT)(pooled)
+    return keras.layers.Dense(label_count, dtype="float32", name="logits")(dropped)
+
+
+# end
+# only: token-classification
+def add_head(encoder: encoders.Backbone, inputs: dict[str, Any], label_count: int) -> Any:
+    """``(N, L, labels) float32`` logits for *inputs* of *encoder*."""
+    outputs = encoder(inputs)
+    hidden = outputs
+    if isinstance(encoder, encoders.BertEncoder):
+        hidden = outputs["sequence_output"]
+        encoder.pooled_dense.trainable = False  # nothing asks for what it makes
+    dropped = keras.layers.Dropout(DROPOUT)(hidden)
+    return keras.layers.Dense(label_count, dtype="float32", name="logits")(dropped)
+
+
+# end
 def configure(base: Path | None, vocabulary_size: int) -> dict[str, Any]:
     """What a network is built from: a checkpoint's configuration, or the starter's.
 

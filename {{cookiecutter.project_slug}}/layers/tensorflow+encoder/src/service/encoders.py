@@ -8,7 +8,9 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from service.errors import OwnerError
-from service.hub import keras, keras_hub
+from service.framework import keras  # isort: split
+
+import keras_hub
 
 Backbone: TypeAlias = Any
 """A ``keras_hub.models.Backbone``; Keras carries no types."""

@@ -1,7 +1,4 @@
-"""The network that classifies images, and how it learns. Knows nothing of files or formats.
-
-Your own architecture goes into :func:`build`, your own recipe into :func:`train`.
-"""
+"""Your network: its architecture is in :func:`build`, how it learns is :func:`train`."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias

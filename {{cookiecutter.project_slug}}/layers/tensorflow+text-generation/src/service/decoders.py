@@ -8,8 +8,9 @@ their names are private; a test compares the logits with those of whole texts.
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from service.framework import keras, tf
-from service.hub import keras_hub
+from service.framework import keras, tf  # isort: split
+
+import keras_hub
 
 Backbone: TypeAlias = Any
 """A ``keras_hub.models.Backbone``; Keras carries no types."""

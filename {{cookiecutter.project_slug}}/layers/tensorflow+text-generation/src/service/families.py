@@ -7,8 +7,10 @@ here they are refused. Knows nothing of training or files.
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
-from service.errors import OwnerError
-from service.hub import keras_hub
+from service import framework  # noqa: F401 - before KerasHub, which imports TensorFlow
+from service.errors import OwnerError  # isort: split
+
+import keras_hub
 
 Config: TypeAlias = dict[str, Any]
 

@@ -16,8 +16,10 @@ import numpy as np
 from service.lifecycle.checkpoint import Checkpoint
 from service.lifecycle.labelled import Labelled, read
 from service.lifecycle.source import Source
-from service.lifecycle.start import Start, start, version_start
+from service.lifecycle.start import Start, make_batch, start, version_start
 from service.training import UNKNOWN, Dataset, Examples, Recipe
+
+__all__ = ["load", "make_batch", "recipe"]
 
 STARTER = Path(__file__).parents[2] / "data"
 

@@ -1,7 +1,7 @@
-"""Text classification: request <-> arrays.
+"""Your preprocessing: a text becomes tokens, the model's output an answer.
 
-The rules by which a text becomes the model's input are those of its tokenizer; training, the
-service and the tests all use them. Knows nothing of HTTP or of machine-learning frameworks.
+The rules are those of the model's tokenizer; training, the service and the tests all use them. No
+HTTP and no machine-learning framework here.
 """
 
 from pathlib import Path

@@ -1,22 +1,38 @@
-"""Requests and answers of text classification."""
+"""Your requests and answers: a text's labels."""
 
-from pydantic import BaseModel, Field
+from typing import Annotated
 
-from service.text_request import (
-    INPUT_FIELD,
-    RAW_MEDIA_TYPES,
-    PredictManyRequest,
-    PredictRequest,
-)
+from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = [
-    "INPUT_FIELD",
-    "RAW_MEDIA_TYPES",
-    "LabelScore",
-    "PredictManyRequest",
-    "PredictRequest",
-    "Prediction",
-]
+INPUT_FIELD = "text"
+"""Name of the input in JSON and in a multipart form."""
+
+RAW_MEDIA_TYPES = ("text/plain",)
+"""Content-Types of a body that is nothing but one input, in UTF-8."""
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class PredictRequest(_Request):
+    """One text."""
+
+    text: str
+
+    def values(self) -> list[str]:
+        """The inputs, in order."""
+        return [self.text]
+
+
+class PredictManyRequest(_Request):
+    """Several texts."""
+
+    inputs: Annotated[list[str], Field(min_length=1)]
+
+    def values(self) -> list[str]:
+        """The inputs, in order."""
+        return self.inputs
 
 
 class LabelScore(BaseModel):

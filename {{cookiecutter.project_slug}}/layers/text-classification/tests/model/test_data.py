@@ -9,9 +9,10 @@ import pytest
 
 from model import data
 from service.errors import OwnerError
-from service.lifecycle import batches, evaluation
+from service.lifecycle import evaluation
 from service.lifecycle.labelled import Labelled, read
 from service.lifecycle.source import Source
+from service.lifecycle.train import batch_count, batches
 from service.training import UNKNOWN, Dataset, Examples
 
 ROWS = [f"{label} text {number},{label}" for label in ("calm", "loud") for number in range(8)]
@@ -120,9 +121,9 @@ def test_halves_that_do_not_fit_are_refused(tmp_path: Path, row: str, reason: st
 
 def test_batches_hold_every_text_once_an_epoch_and_no_padding_for_nobody(starter: Dataset) -> None:
     recipe = replace(data.FROM_SCRATCH, epochs=2)
-    given = list(batches.batches(starter.train, recipe, seed=1))
+    given = list(batches(starter.train, recipe, seed=1))
 
-    assert len(given) == batches.count(starter.train, recipe) == 72
+    assert len(given) == batch_count(starter.train, recipe) == 72
     targets = np.concatenate([targets for _, targets in given])
     assert (np.bincount(targets) == 2 * np.bincount(starter.train.targets)).all()
     tokens = sum(int(inputs["attention_mask"].sum()) for inputs, _ in given)

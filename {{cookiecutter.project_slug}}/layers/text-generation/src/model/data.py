@@ -13,8 +13,10 @@ numbers. With ``--base-model`` alone, a checkpoint is taken as it is.
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from jinja2 import TemplateError
 from tokenizers import Tokenizer
 
@@ -25,6 +27,7 @@ from service.lifecycle import numbers, start
 from service.lifecycle.labelled import Conversation, Example, Text, read
 from service.lifecycle.source import Source
 from service.lifecycle.start import Start
+from service.manifest import Arrays
 from service.training import UNKNOWN, Dataset, Examples, Recipe
 
 THRESHOLD = 0.9
@@ -34,6 +37,9 @@ model that learns other texts: how well they can be foreseen depends on them."""
 MAX_LENGTH = 512
 """Most tokens of one example; the end of a longer one is left out, and all of it where nothing that
 is to be learnt comes before."""
+
+STEP = 8
+"""Batches of a training are cut to a multiple of so many tokens, so that few lengths occur."""
 
 FROM_SCRATCH = Recipe(
     epochs=2,
@@ -186,3 +192,17 @@ def _texts(examples: Sequence[Example]) -> list[str]:
 def recipe(source: Source) -> Recipe:
     """How the network is trained on what *source* starts from."""
     return FINE_TUNING if source.base_model else FROM_SCRATCH
+
+
+def make_batch(
+    examples: Examples, chosen: npt.NDArray[np.intp], _random: np.random.Generator
+) -> tuple[Arrays, npt.NDArray[Any]]:
+    """One batch of a training, no longer than its texts.
+
+    Returns:
+        ``{"tokens": (N, T) int64}`` and ``(N, T) int64`` targets, T a multiple of :data:`STEP`.
+    """
+    targets = examples.targets[chosen]
+    last = int(np.flatnonzero((targets != UNKNOWN).any(axis=0))[-1]) + 1
+    length = -(-last // STEP) * STEP
+    return {"tokens": examples.inputs["tokens"][chosen, :length]}, targets[:, :length]

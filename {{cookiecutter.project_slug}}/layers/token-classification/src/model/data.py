@@ -20,12 +20,13 @@ import numpy.typing as npt
 from model.preprocess import words_of
 from service.encoding import Encoder, Prepared
 from service.lifecycle.checkpoint import Checkpoint
-from service.lifecycle.labelled import Labelled, Mark, labels_in, read
-from service.lifecycle.names import with_other_names
+from service.lifecycle.labelled import Labelled, Mark, labels_in, read, with_other_names
 from service.lifecycle.source import Source
-from service.lifecycle.start import start, version_start
+from service.lifecycle.start import make_batch, start, version_start
 from service.tags import OUTSIDE, tags_of
 from service.training import UNKNOWN, Dataset, Examples, Recipe
+
+__all__ = ["load", "make_batch", "recipe"]
 
 STARTER = Path(__file__).parents[2] / "data"
 

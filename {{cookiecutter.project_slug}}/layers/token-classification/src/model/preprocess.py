@@ -1,7 +1,7 @@
-"""Token classification: text -> tokens, tags of tokens -> entities in the text.
+"""Your preprocessing: a text becomes tokens, tags of tokens become entities in the text.
 
 A word has the tag of its first token; tokens behind it have no say ("first" in the literature).
-``tags.py`` says how words become entities. Knows nothing of HTTP or of machine-learning frameworks.
+``service/tags.py`` says how words become entities. No HTTP and no machine-learning framework here.
 """
 
 import unicodedata

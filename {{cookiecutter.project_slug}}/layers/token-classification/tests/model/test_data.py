@@ -9,11 +9,11 @@ import pytest
 
 from model import data
 from service.errors import OwnerError
-from service.lifecycle import batches, evaluation
-from service.lifecycle.labelled import Labelled, Mark, read
-from service.lifecycle.names import COPIES, with_other_names
+from service.lifecycle import evaluation
+from service.lifecycle.labelled import COPIES, Labelled, Mark, read, with_other_names
 from service.lifecycle.source import Source
 from service.lifecycle.start import start
+from service.lifecycle.train import batches
 from service.tags import tags_of
 from service.training import UNKNOWN, Dataset, Examples
 
@@ -158,7 +158,7 @@ def test_copies_have_other_names_of_the_same_label_in_the_same_places() -> None:
 def test_batches_cut_targets_as_they_cut_texts(starter: Dataset) -> None:
     recipe = replace(data.FROM_SCRATCH, epochs=1)
 
-    given = list(batches.batches(starter.held_out, recipe, seed=1))
+    given = list(batches(starter.held_out, recipe, seed=1))
 
     assert all(inputs["input_ids"].shape == targets.shape for inputs, targets in given)
     known = sum(int((targets != UNKNOWN).sum()) for _, targets in given)

@@ -3,17 +3,26 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from tokenizers import Tokenizer
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers.trainers import WordPieceTrainer
 
 from service import manifest as manifests
-from service.encoding import TOKENIZER, Encoder
-from service.lifecycle import wordpiece
+from service import owner
+from service.encoding import TOKENIZER, Encoder, bucket
 from service.lifecycle.checkpoint import Checkpoint
-from service.owner import Parameters, network
+from service.manifest import Arrays
+from service.owner import Parameters
+from service.training import Examples
 
 MAX_LENGTH = 512
 """Most tokens of one text, where a base model reads no fewer."""
+
+SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+UNKNOWN_TOKEN = SPECIAL_TOKENS[1]
 
 
 @dataclass(frozen=True)
@@ -51,14 +60,14 @@ def start(
         lowercase: whether the starter's tokenizer takes upper and lower case for the same.
     """
     if checkpoint is None:
-        tokenizer = wordpiece.learn(texts, vocabulary_size=vocabulary_size, lowercase=lowercase)
+        tokenizer = learn_tokenizer(texts, vocabulary_size=vocabulary_size, lowercase=lowercase)
         size = Tokenizer.from_str(tokenizer.decode()).get_vocab_size()
-        parameters = Parameters(max_length=MAX_LENGTH, network=network.configure(None, size))
+        parameters = Parameters(max_length=MAX_LENGTH, network=owner.network.configure(None, size))
     else:
         tokenizer = checkpoint.tokenizer
         parameters = Parameters(
             max_length=min(MAX_LENGTH, checkpoint.max_length),
-            network=network.configure(checkpoint.folder, 0),
+            network=owner.network.configure(checkpoint.folder, 0),
         )
     return Start(tokenizer, parameters)
 
@@ -67,3 +76,71 @@ def version_start(folder: Path) -> Start:
     """What the model version in *folder* started from."""
     parameters = Parameters.model_validate(manifests.read(folder).parameters)
     return Start((folder / TOKENIZER).read_bytes(), parameters)
+
+
+def make_batch(
+    examples: Examples, chosen: npt.NDArray[np.intp], _random: np.random.Generator
+) -> tuple[Arrays, npt.NDArray[Any]]:
+    """One batch of a training, no longer than its texts.
+
+    Returns:
+        ``{"input_ids": (N, L) int64, "attention_mask": (N, L) int64}`` and the targets, L the
+        shortest bucket that the batch fits in.
+    """
+    length = bucket(examples.inputs["attention_mask"][chosen].sum(axis=1).max())
+    inputs = {name: array[chosen, :length] for name, array in examples.inputs.items()}
+    targets = examples.targets[chosen]
+    return inputs, targets if targets.ndim == 1 else targets[:, :length]
+
+
+def learn_tokenizer(texts: Sequence[str], *, vocabulary_size: int, lowercase: bool) -> bytes:
+    """Learn the starter's tokenizer, WordPiece as BERT has it; the same texts give the same one.
+
+    Args:
+        texts: to learn from.
+        vocabulary_size: most words and pieces of words.
+        lowercase: whether upper and lower case, and accents, are the same.
+
+    Returns:
+        The content of a ``tokenizer.json``.
+    """
+    learner = _tokenizer(models.WordPiece(unk_token=UNKNOWN_TOKEN), lowercase=lowercase)
+    # Named beforehand: the trainer numbers single letters inside words in an order that changes
+    # from run to run, and breaks ties by their numbers.
+    letters = [f"##{letter}" for letter in sorted(_letters(learner, texts))]
+    trainer = WordPieceTrainer(
+        vocab_size=vocabulary_size,
+        special_tokens=[*SPECIAL_TOKENS, *letters],
+        show_progress=False,
+    )
+    learner.train_from_iterator(texts, trainer)
+    vocabulary = learner.get_vocab()
+
+    tokenizer = _tokenizer(
+        models.WordPiece(vocab=vocabulary, unk_token=UNKNOWN_TOKEN), lowercase=lowercase
+    )
+    tokenizer.add_special_tokens(SPECIAL_TOKENS)
+    tokenizer.decoder = decoders.WordPiece()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        special_tokens=[(name, vocabulary[name]) for name in ("[CLS]", "[SEP]")],
+    )
+    return tokenizer.to_str().encode()
+
+
+def _tokenizer(model: models.WordPiece, *, lowercase: bool) -> Tokenizer:
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return tokenizer
+
+
+def _letters(tokenizer: Tokenizer, texts: Sequence[str]) -> set[str]:
+    words = (
+        word
+        for text in texts
+        for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(
+            tokenizer.normalizer.normalize_str(text)
+        )
+    )
+    return set("".join(words))

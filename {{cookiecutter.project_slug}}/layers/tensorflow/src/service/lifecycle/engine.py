@@ -1,14 +1,26 @@
-"""The network in the hands of the lifecycle: seeded, saved, loaded, run. Knows nothing of tasks."""
+"""The network in the hands of the lifecycle: seeded, saved, loaded, run and exported."""
 
 import platform
+from collections.abc import Callable
 from pathlib import Path
 
+# only: in-process
+# end
+# only: model-server
+from typing import Any, TypeAlias
+
+# end
 import numpy as np
 
 from service.errors import OwnerError
 from service.framework import keras, tf
+
+# only: model-server
+from service.lifecycle.saved_model import to_saved_model
+
+# end
 from service.manifest import Arrays, Signature
-from service.owner import Network
+from service.owner import Network, Parameters
 from service.runtime import compiled, predictor, quiet
 
 WEIGHTS = "model.weights.h5"
@@ -62,3 +74,52 @@ def versions() -> dict[str, str]:
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
     }
+
+
+Exporter: TypeAlias = Callable[[Network, Parameters, Signature, Path], None]
+
+
+def to_keras(network: Network, _parameters: Parameters, _signature: Signature, path: Path) -> None:
+    """Keras's own format."""
+    with quiet():
+        network.save(path)
+
+
+def to_h5(network: Network, _parameters: Parameters, _signature: Signature, path: Path) -> None:
+    """Keras's older format, in HDF5."""
+    with quiet():
+        network.save(path)
+
+
+# only: in-process
+def to_saved_model(
+    network: Network, _parameters: Parameters, signature: Signature, path: Path
+) -> None:
+    """A SavedModel, with the signature's names: what model servers read."""
+    specification = {
+        entry.name: tf.TensorSpec(entry.shape, entry.dtype, name=entry.name)
+        for entry in signature.inputs
+    }
+
+    def serve(**inputs: Any) -> dict[str, Any]:
+        outputs: dict[str, Any] = network(inputs, training=False)
+        return outputs
+
+    function = tf.function(serve).get_concrete_function(**specification)
+    module = tf.Module()
+    module.network = network  # so that its variables are saved
+    with quiet():
+        tf.saved_model.save(module, str(path), signatures={"serving_default": function})
+
+
+# end
+EXPORTERS: dict[str, tuple[str, Exporter]] = {
+    # Model servers look for saved_model.pb in the version's folder itself.
+    "saved_model": (".", to_saved_model),
+    "keras": ("model.keras", to_keras),
+    "h5": ("model.h5", to_h5),
+}
+"""Format to path in the version's folder and exporter; the first is served by default.
+
+A format added here needs a loader in ``service.runtime``.
+"""

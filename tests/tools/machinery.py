@@ -1,0 +1,54 @@
+"""The tests of repositories that they do not ship, laid over repositories.
+
+``tests/machinery/<feature>[+<feature>]/`` is for repositories with these features, and
+``tests/machinery/base/`` is for all.
+"""
+
+import shutil
+from pathlib import Path
+
+from matrix import COMBINATIONS, ROOT, Combination, features, without_ci
+
+MACHINERY = ROOT / "tests" / "machinery"
+BASE = "base"
+
+
+def folders_of(row: Combination) -> list[str]:
+    """The folders of tests that apply to *row*."""
+    chosen = features(row) | {BASE}
+    return sorted(each.name for each in MACHINERY.iterdir() if chosen >= set(each.name.split("+")))
+
+
+def proofs(row: Combination) -> set[tuple[str, ...]]:
+    """What the tests would show in *row*: of a folder, with a backend."""
+    shown: set[tuple[str, ...]] = {(name, row["backend"]) for name in folders_of(row)}
+    return shown | {(BASE, row["backend"], row["serving"])}
+
+
+def chosen_rows() -> list[tuple[Combination, list[str]]]:
+    """As few rows as show all, each with the folders that no earlier one has shown."""
+    rows = without_ci(COMBINATIONS)
+    missing = set().union(*map(proofs, rows))
+    chosen: list[tuple[Combination, list[str]]] = []
+    while missing:
+        used = [row["framework"] for row, _ in chosen]
+        best = max(
+            rows, key=lambda row: (len(proofs(row) & missing), -used.count(row["framework"]))
+        )
+        names = {proof[0] for proof in proofs(best) & missing}
+        chosen.append((best, sorted(names)))
+        missing -= proofs(best)
+    return chosen
+
+
+CHOSEN = chosen_rows()
+"""The rows to run, once a backend, the base once a backend and way of serving."""
+
+
+def lay_over(repo: Path, row: Combination) -> list[str]:
+    """Put the tests that apply to *row* into *repo*; gives their modules' paths there."""
+    laid = []
+    for folder in (MACHINERY / name for name in folders_of(row)):
+        shutil.copytree(folder, repo, dirs_exist_ok=True)
+        laid += [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*.py"))]
+    return laid
