@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from trained import make_model
 
+from model import data
 from model.data import load
 from service import manifest as manifests
 from service import runtime
