@@ -13,14 +13,11 @@ import numpy.typing as npt
 import torch
 from torch import nn
 from transformers import AutoConfig, PreTrainedConfig
-
 # only: text-classification
 from transformers import AutoModelForSequenceClassification as AutoModelForTask
-
 # end
 # only: token-classification
 from transformers import AutoModelForTokenClassification as AutoModelForTask
-
 # end
 from transformers.utils import logging
 

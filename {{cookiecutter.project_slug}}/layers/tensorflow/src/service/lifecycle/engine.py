@@ -3,21 +3,14 @@
 import platform
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
-# only: in-process
-# end
-# only: model-server
-from typing import Any, TypeAlias
-
-# end
 import numpy as np
 
 from service.errors import OwnerError
 from service.framework import keras, tf
-
 # only: model-server
 from service.lifecycle.saved_model import to_saved_model
-
 # end
 from service.manifest import Arrays, Signature
 from service.owner import Network, Parameters
@@ -101,8 +94,8 @@ def to_saved_model(
         for entry in signature.inputs
     }
 
-    def serve(**inputs: Any) -> dict[str, Any]:
-        outputs: dict[str, Any] = network(inputs, training=False)
+    def serve(**inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        outputs: dict[str, tf.Tensor] = network(inputs, training=False)
         return outputs
 
     function = tf.function(serve).get_concrete_function(**specification)
