@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from fsspec import register_implementation
-from fsspec.implementations.memory import MemoryFileSystem
+from fsspec import register_implementation  # type: ignore[import-untyped]
+from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
 from trained import make_model
 
 from service import manifest as manifests
