@@ -28,7 +28,7 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("data/train.jsonl", "pytorch"): "people carry torches",
     ("data/held-out.jsonl", "pytorch"): "people carry torches",
     ("data/train.csv", "pytorch"): "people buy torches",
-    ("src/service/grpc_transport.py", "predict"): "TensorFlow Serving's method is called so",
+    ("src/service/tensorflow_serving.py", "predict"): "TensorFlow Serving's method is called so",
     ("src/service/encoders.py", "pytorch"): "checkpoints call an activation so",
     ("src/service/families.py", "pytorch"): "checkpoints call an activation so",
 }

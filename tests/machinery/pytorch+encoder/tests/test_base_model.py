@@ -23,6 +23,8 @@ from service.lifecycle.start import Start, start
 from service.lifecycle.train import train
 from service.manifest import Arrays
 
+AutoModelForTask: Any = vars(network)["AutoModelForTask"]
+
 SIZES: dict[str, Any] = {
     "vocab_size": 200,
     "max_position_embeddings": 64,
@@ -50,7 +52,7 @@ def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     samples.write_assets(folder)
     torch.manual_seed(0)
     config = AutoConfig.for_model(request.param, **FAMILIES[request.param])
-    model = network.AutoModelForTask.from_config(config)  # type: ignore[no-untyped-call]
+    model = AutoModelForTask.from_config(config)  # type: ignore[no-untyped-call]
     model.save_pretrained(folder)
     (folder / "tokenizer" / "tokenizer.json").rename(folder / "tokenizer.json")
     return folder
@@ -67,7 +69,7 @@ def inputs(folder: Path) -> Arrays:
 
 
 def logits_of_transformers(folder: Path) -> "np.ndarray[Any, np.dtype[np.float32]]":
-    model = network.AutoModelForTask.from_pretrained(folder)
+    model = AutoModelForTask.from_pretrained(folder)
     tensors = {name: torch.from_numpy(array) for name, array in inputs(folder).items()}
     with torch.inference_mode():
         found = model(**tensors).logits.numpy()

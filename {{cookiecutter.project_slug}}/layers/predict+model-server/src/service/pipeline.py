@@ -128,17 +128,6 @@ class Pipeline:
             for each, output in zip(prepared, outputs, strict=True)
         ]
 
-    def _preprocess(self, values: Sequence[bytes | str], names: Sequence[str]) -> list[Prepared]:
-        prepared, wrong = [], []
-        for name, value in zip(names, values, strict=True):
-            try:
-                prepared.append(self.task.preprocess(value))
-            except BadValue as error:
-                wrong.append(FieldError(name, str(error)))
-        if wrong:
-            raise InvalidInput(f"{wrong[0].field}: {wrong[0].detail}", fields=wrong)
-        return prepared
-
     def run(self, arrays: Sequence[Arrays], *, deadline: float) -> list[Arrays]:
         """The model's outputs for *arrays*, each one input without a batch axis.
 
@@ -162,6 +151,17 @@ class Pipeline:
             for row, number in enumerate(numbers):
                 found[number] = {name: array[row] for name, array in outputs.items()}
         return [found[number] for number in range(len(arrays))]
+
+    def _preprocess(self, values: Sequence[bytes | str], names: Sequence[str]) -> list[Prepared]:
+        prepared, wrong = [], []
+        for name, value in zip(names, values, strict=True):
+            try:
+                prepared.append(self.task.preprocess(value))
+            except BadValue as error:
+                wrong.append(FieldError(name, str(error)))
+        if wrong:
+            raise InvalidInput(f"{wrong[0].field}: {wrong[0].detail}", fields=wrong)
+        return prepared
 
     def _check_model(self) -> None:
         """Compare the server's answers to the golden inputs, as ``Watch`` says."""
