@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bakes import Bake, Baked
+from bakes import DEFAULT_SLUG, Bake, Baked
 from contents import Contents
 from matrix import CHOICES, COMBINATIONS, ROOT, ROWS, Combination, executed, features, name_of
 from pipelines import Loader
@@ -167,6 +167,7 @@ def test_the_command_renders_the_same_a_second_time(
     """With the hook that reads the command line, which these tests go without elsewhere."""
     words = [f"{question}={answer}" for question, answer in answers.items()]
     unasked = ["--no-input", "--default-config"]
+    words.append(f"project_slug={DEFAULT_SLUG}")
     nobody = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
     run(sys.executable, "-m", "cookiecutter", *unasked, template, *words, cwd=tmp_path, **nobody)
 
