@@ -6,6 +6,7 @@ beginning to its end.
 
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -173,10 +174,18 @@ class Versions:
 
 def _announce(versions: Versions, settings: Settings) -> None:
     """Log the address once the service is ready; a person opens it."""
-    while not versions.is_ready:
+    while not (versions.is_ready and _listens(settings.host, settings.port)):
         time.sleep(0.1)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     log.info("serving", address=f"http://{host}:{settings.port}")
+
+
+def _listens(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _follow_parent(parent: int) -> None:
