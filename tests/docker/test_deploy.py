@@ -373,7 +373,5 @@ def test_a_cluster_rolls_out_and_back_under_load_without_losing_a_request(
     assert running() == images.first
     owner.succeeds("rollback")  # past what failed
     assert running() == images.second
-    (repo / "pyproject.toml").write_text(
-        (repo / "pyproject.toml").read_text().replace('name = "digit-reader"', 'name = "other"')
-    )
-    assert "runs the service of digit-reader" in owner.fails("deploy", images.second)
+    other = Owner(repo, "kubernetes", {**namespace.environ, "COMPOSE_PROJECT_NAME": "other"})
+    assert "runs the service of digit-reader" in other.fails("deploy", images.second)
