@@ -11,7 +11,8 @@ import pytest
 
 from bakes import Bake
 from locking import locked_file
-from matrix import LOCK_QUESTIONS, Combination
+from machinery import lay_over
+from matrix import COMBINATIONS, LOCK_QUESTIONS, Combination
 from registry import running_registry
 from shell import engine_answers, image_of_run, make, remove_images, run
 
@@ -73,23 +74,29 @@ def trained(bake: Bake, starter: Callable[[Combination], Path]) -> Callable[[Com
 @pytest.fixture(scope="session")
 def tensorflow_serving(bake: Bake, shared_folder: Path) -> str:
     """The image of TensorFlow Serving, or a stand-in for it where it cannot be pulled."""
-    repo = bake(backend="tensorflow", serving="model-server")
+    row = next(
+        each
+        for each in COMBINATIONS
+        if (each["backend"], each["serving"]) == ("tensorflow", "model-server")
+    )
+    repo = bake(**row)
     named = re.search("FROM (.*) AS", (repo / "model_server/Dockerfile").read_text())
     assert named is not None
     known = shared_folder / "tensorflow-serving"
     with locked_file(shared_folder / "tensorflow-serving.lock"):
         if not known.exists():
             pull = subprocess.run(["docker", "pull", named[1]], capture_output=True, check=False)
-            image = named[1] if pull.returncode == 0 else _stand_in(repo, shared_folder)
+            image = named[1] if pull.returncode == 0 else _stand_in(row, repo, shared_folder)
             known.write_text(image)
     return known.read_text()
 
 
-def _stand_in(repo: Path, shared_folder: Path) -> str:
+def _stand_in(row: Combination, repo: Path, shared_folder: Path) -> str:
     folder, image = shared_folder / "stand-in", "template-test:tensorflow-serving-stand-in"
     folder.mkdir()
     for name in ("src", "tests"):
         shutil.copytree(repo / name, folder / name)
+    lay_over(folder, row)
     for name in ("pyproject.toml", "requirements.lock"):
         shutil.copy(repo / name, folder)
     (folder / "Dockerfile").write_text(STAND_IN)

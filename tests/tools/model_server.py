@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from machinery import lay_over
 from matrix import Combination
 from service import clean_environ, free_port
 
@@ -24,13 +26,20 @@ def model_server(
     """Run the model server of *repo*; gives the environment of the service that asks it.
 
     TorchServe is started by ``make model-server`` with *words*. TensorFlow Serving, of which no
-    package has the binary, is stood in for by what the repository's own tests start.
+    package has the binary, is stood in for by what the tests of the machinery start.
     """
     if answers["serving"] == "in-process":
         yield {}
         return
-    start = _torchserve if answers["backend"] == "pytorch" else _stand_in
-    with start(repo, words, folder) as told:
+    if answers["backend"] == "pytorch":
+        server = _torchserve(repo, words, folder)
+    else:
+        laid = folder / "laid"
+        for name in ("src", "tests"):
+            shutil.copytree(repo / name, laid / name)
+        lay_over(laid, answers)
+        server = _stand_in(laid, repo / "models" / "default", words, folder)
+    with server as told:
         yield told
 
 
@@ -68,11 +77,13 @@ def _wait_for(key_file: Path, process: "subprocess.Popen[bytes]", log: Path) -> 
 
 
 @contextmanager
-def _stand_in(repo: Path, words: Sequence[str], folder: Path) -> Iterator[dict[str, str]]:
+def _stand_in(
+    repo: Path, model_dir: Path, words: Sequence[str], folder: Path
+) -> Iterator[dict[str, str]]:
     venv = next(word.removeprefix("VENV=") for word in words if word.startswith("VENV="))
     path = os.pathsep.join([str(repo / "src"), str(repo / "tests")])
     with subprocess.Popen(
-        [f"{venv}/bin/python", str(PROBE), str(repo / "models" / "default"), str(folder)],
+        [f"{venv}/bin/python", str(PROBE), str(model_dir), str(folder)],
         cwd=repo,
         env=clean_environ() | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
         stdout=subprocess.PIPE,

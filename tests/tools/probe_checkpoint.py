@@ -10,14 +10,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from model import network, task
+from model import network
+from model.preprocess import NAME
 from service.lifecycle import engine, start
 from service.lifecycle.checkpoint import resolve
 
 folder = Path(sys.argv[1])
 checkpoint = resolve(str(folder))
 tokens = np.load(folder / "asked.npz")["tokens"]
-if task.NAME == "text-generation":
+if NAME == "text-generation":
     parameters = start.from_checkpoint(checkpoint).parameters
     signature = parameters.signature()
     inputs = {
