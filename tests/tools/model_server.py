@@ -35,7 +35,7 @@ def model_server(
         server = _torchserve(repo, words, folder)
     else:
         laid = folder / "laid"
-        for name in ("src", "tests"):
+        for name in ("src", "tests", "model_server"):
             shutil.copytree(repo / name, laid / name)
         lay_over(laid, answers)
         server = _stand_in(laid, repo / "models" / "default", words, folder)
