@@ -22,8 +22,8 @@ help: ## list the targets
 demo: $(INSTALLED) ## bake the default project, train its model, serve it, ask it
 	$(BIN)/python scripts/demo.py
 
-test: $(INSTALLED) ## run all tests; what needs Docker or npm says so where there is none
-	$(PYTEST)
+test: $(INSTALLED) ## run all tests, or TESTS; what needs Docker or npm says so where there is none
+	$(PYTEST) $(TESTS)
 
 test-all: export ALL_COMBINATIONS = 1
 test-all: test ## run them for every combination, not for as few as have every pair of answers

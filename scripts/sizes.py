@@ -3,8 +3,6 @@
 Ends with status 1 where something is above what holds at present; prints the distance to the goal.
 """
 
-import contextlib
-import os
 import re
 import sys
 from collections.abc import Iterator
@@ -16,7 +14,7 @@ from cookiecutter.generate import is_copy_only_path
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
 
-from bakes import Bakes, tracked_files
+from bakes import Bakes, silence, tracked_files
 from matrix import COMBINATIONS, CONTEXT, ROOT, SKELETON, Combination, without_ci
 
 PARTS = ROOT / "templates"
@@ -130,19 +128,6 @@ def measure(bakes: Bakes) -> dict[str, dict[str, int]]:
     layers = [path for path in (SKELETON / "layers").iterdir() if path.is_dir()]
     found["the template"] = {"layers": len(layers), "branches in rendered files": branches()}
     return found
-
-
-@contextlib.contextmanager
-def silence() -> Iterator[None]:
-    """Nothing to read from this process and its children."""
-    kept = os.dup(1)
-    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 1)
-            os.close(kept)
 
 
 def too_large(found: dict[str, dict[str, int]]) -> list[str]:

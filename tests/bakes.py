@@ -5,8 +5,9 @@ import multiprocessing
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -60,6 +61,19 @@ def render(template: Path, to: Path, **answers: str) -> Path:
         output_dir=str(to),
     )
     return Path(made)
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Nothing to read from this process and its children."""
+    kept = os.dup(1)
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,7 @@ def write_size(tag: str) -> None:
 IN_PROCESS = [row for row in ROWS if row["serving"] == "in-process"]
 MODEL_SERVERS = [row for row in ROWS if row["serving"] == "model-server"]
 if os.environ.get("ALL_COMBINATIONS") != "1":
-    IN_PROCESS = one_per("task", IN_PROCESS)
+    IN_PROCESS = one_per("backend", IN_PROCESS)
     MODEL_SERVERS = one_per("backend", MODEL_SERVERS)
 
 

@@ -35,11 +35,31 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settin
         remove_images(*images_named(address))
 
 
+def fetching(repo: Path) -> Path:
+    """*repo* with the model that it has in a folder, from which it is fetched."""
+    (repo / "models" / "default").rename(repo / STARTER)
+    makefile = (repo / "Makefile").read_text(encoding="utf-8")
+    changed = makefile.replace("\nMODEL_FROM ?=\n", f"\nMODEL_FROM := {STARTER}\n")
+    assert changed != makefile
+    (repo / "Makefile").write_text(changed, encoding="utf-8")
+    return repo
+
+
+STARTER = "starter"
+TRAINING = "github-actions"
+"""The CI system whose pipeline trains; the others fetch what is trained already."""
+
+
 @pytest.mark.parametrize("ci", AXES["ci"])
 def test_a_push_is_checked_built_asked_pushed_signed_and_deployed(
-    ci: str, bake: Bake, settings: Settings, tmp_path: Path
+    ci: str,
+    bake: Bake,
+    trained: Callable[[Combination], Path],
+    settings: Settings,
+    tmp_path: Path,
 ) -> None:
-    repo = bake(**executed(ci))
+    row = executed(ci)
+    repo = bake(**row) if ci == TRAINING else fetching(trained(row))
     settings.deploy = True
 
     done = RUNNERS[ci](bare_clone(repo, ci, settings.registry, tmp_path), settings, tmp_path)
@@ -74,8 +94,6 @@ def silence_the_image(repo: Path) -> None:
         file.write("ENV MODEL_DIR=/nowhere\n")
 
 
-STARTER = "starter"
-"""The folder from which the model is fetched: these pipelines stop, so they train nothing."""
 FAULTS = {
     "check": fail_a_test,
     "model": spoil_the_model,
@@ -95,12 +113,7 @@ def test_a_fault_stops_the_pipeline_where_it_is_found(
     settings: Settings,
     tmp_path: Path,
 ) -> None:
-    repo = trained(executed("github-actions") | {"ci": ci})
-    (repo / "models" / "default").rename(repo / STARTER)
-    makefile = (repo / "Makefile").read_text(encoding="utf-8")
-    fetching = makefile.replace("\nMODEL_FROM ?=\n", f"\nMODEL_FROM := {STARTER}\n")
-    assert fetching != makefile
-    (repo / "Makefile").write_text(fetching, encoding="utf-8")
+    repo = fetching(trained(executed("github-actions") | {"ci": ci}))
     for path in (repo / "tests").rglob("test_*.py"):
         if path.name != "test_settings.py":  # the others' failures are their own business
             path.unlink()

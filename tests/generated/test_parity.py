@@ -29,7 +29,14 @@ def alike() -> list[list[Combination]]:
             question: answer for question, answer in each.items() if question not in ONE_CONTRACT
         }
         groups.setdefault(name_of(rest), []).append(each)
-    return list(groups.values())
+    if os.environ.get("ALL_COMBINATIONS") == "1":
+        return list(groups.values())
+    return [[each for each in group if differing(each, group[0]) <= 1] for group in groups.values()]
+
+
+def differing(one: Combination, other: Combination) -> int:
+    """How many answers differ."""
+    return sum(one[question] != other[question] for question in ONE_CONTRACT)
 
 
 def answers_of(repo: Path, python: Path) -> dict[str, Any]:

@@ -9,8 +9,17 @@ import pytest
 
 from bakes import Bake, Baked
 from contents import Contents
-from machinery import CHOSEN, folders_of, lay_over
-from matrix import AXES, COMBINATIONS, ROOT, ROWS, Combination, name_of, pairwise, without_ci
+from machinery import CHOSEN, lay_over
+from matrix import (
+    AXES,
+    COMBINATIONS,
+    ROOT,
+    ROWS,
+    SKELETON,
+    Combination,
+    features,
+    name_of,
+)
 from npm import installed, with_java
 from shell import refused, run
 from tree import files
@@ -30,8 +39,8 @@ LINTERS: dict[str, tuple[str, list[str]]] = {
 }
 """For each linter, the paths that it reads and its command."""
 LINT_IMPORTS = [str(BIN / "lint-imports"), "--no-cache", "--no-logo"]
-TYPED = pairwise([row for row in without_ci(COMBINATIONS) if row not in ROWS]) or ROWS
-"""Rows that have every pair of answers, and are none of those whose "make check" runs."""
+TYPED = [row for row, _ in CHOSEN]
+"""Rows that have every source of the machinery's tests; "make check" reads others."""
 
 
 def first_with(ci: str) -> Combination:
@@ -46,20 +55,27 @@ def test_ruff_finds_nothing(contents: Contents, command: list[str]) -> None:
         run(sys.executable, "-m", "ruff", *command, "--no-cache", *names, cwd=repo)
 
 
-def rows_with_machinery(backend: str) -> list[Combination]:
-    """The typed rows of *backend*, and more where those have not all tests that are laid over."""
-    rows = [row for row in TYPED if row["backend"] == backend]
-    for row, names in CHOSEN:
-        laid = {name for each in rows for name in folders_of(each)}
-        if row["backend"] == backend and not laid.issuperset(names):
-            rows.append(row)
-    return rows
+def typed(backend: str) -> list[Combination]:
+    """The typed rows of *backend*."""
+    return [row for row in TYPED if row["backend"] == backend]
+
+
+@pytest.mark.parametrize("backend", AXES["backend"])
+def test_every_layer_is_in_a_repository_that_mypy_reads(backend: str) -> None:
+    others = {each for each in AXES["backend"] if each != backend} | set(AXES["ci"])
+    layers = {path.name for path in (SKELETON / "layers").iterdir() if path.is_dir()}
+    layers = {name for name in layers if not others & set(name.split("+"))}
+    rows = [row for row in (*TYPED, *ROWS) if row["backend"] == backend]
+
+    assert layers == {
+        name for name in layers for row in rows if set(name.split("+")) <= features(row)
+    }
 
 
 @pytest.mark.parametrize("backend", AXES["backend"])
 def test_ruff_finds_nothing_in_the_machinerys_tests(backend: str, bake: Bake) -> None:
     """By the rules of the repositories that they are laid over."""
-    for row in rows_with_machinery(backend):
+    for row in typed(backend):
         repo = bake(**row)
         laid = lay_over(repo, row)
         for command in (["format", "--check"], ["check"]):
@@ -75,7 +91,7 @@ def test_mypy_finds_nothing(
     One after the other: most of what mypy reads are libraries, which are the same in each row.
     """
     python = backend_env(backend) / "bin" / "python"
-    for row in rows_with_machinery(backend):
+    for row in typed(backend):
         repo = bake(**row)
         lay_over(repo, row)
         own = {path.stem for folder in ("src", "tests") for path in repo.glob(f"{folder}/*")}

@@ -15,7 +15,7 @@ if __name__ == "__main__":
     folder = Path(__file__).resolve().parent
     sys.path += [str(folder.parent), str(folder.parents[1] / "scripts")]
 
-from bakes import Baked, Bakes
+from bakes import Baked, Bakes, silence
 from locking import locked
 from matrix import AXES, COMBINATIONS, without_ci
 from service import CACHE, clean_environ
@@ -49,7 +49,8 @@ def main() -> None:
     """Make the environments of all backends."""
     with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor() as pool:
         bakes = Bakes(Path(scratch))
-        bakes.all(without_ci(COMBINATIONS))
+        with silence():
+            bakes.all(without_ci(COMBINATIONS))
         list(pool.map(lambda backend: shared_environment(backend, bakes.once), AXES["backend"]))
 
 
