@@ -91,6 +91,15 @@ def one_per(question: str, rows: list[Combination] = ROWS) -> list[Combination]:
     return [next(row for row in rows if row[question] == answer) for answer in AXES[question]]
 
 
+IMAGED = [
+    row
+    for serving in AXES["serving"]
+    for row in one_per("backend", [row for row in ROWS if row["serving"] == serving])
+]
+"""Of these the image is built, once a backend and way of serving."""
+if os.environ.get("ALL_COMBINATIONS") == "1":
+    IMAGED = ROWS
+
 EXECUTED = {
     "github-actions": ("flask", "pytorch", "image-classification", "in-process"),
     "gitlab-ci": ("django", "tensorflow", "token-classification", "in-process"),

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from containers import started, tagged
-from matrix import ROWS, Combination, name_of, one_per
+from matrix import IMAGED, Combination, name_of, one_per
 from runners import cosign
 from service import free_port
 from shell import docker, images_named, make, refused, remove_images, run
@@ -29,8 +29,8 @@ BUILD = {
 }
 pytestmark = pytest.mark.image
 
-IN_PROCESS = next(row for row in ROWS if row["serving"] == "in-process")
-SERVED = one_per("backend", [row for row in ROWS if row["serving"] == "model-server"])
+IN_PROCESS = next(row for row in IMAGED if row["serving"] == "in-process")
+SERVED = one_per("backend", [row for row in IMAGED if row["serving"] == "model-server"])
 
 
 @dataclass

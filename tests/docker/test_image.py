@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import os
 import sys
 import threading
 import time
@@ -23,7 +22,7 @@ from containers import (
     started,
     wait_for_readiness,
 )
-from matrix import ROWS, Combination, name_of, one_per
+from matrix import IMAGED, Combination, name_of
 from service import free_port
 from shell import docker, make
 
@@ -107,11 +106,8 @@ def write_size(tag: str) -> None:
     assert size <= LARGEST_IMAGE_BYTES
 
 
-IN_PROCESS = [row for row in ROWS if row["serving"] == "in-process"]
-MODEL_SERVERS = [row for row in ROWS if row["serving"] == "model-server"]
-if os.environ.get("ALL_COMBINATIONS") != "1":
-    IN_PROCESS = one_per("backend", IN_PROCESS)
-    MODEL_SERVERS = one_per("backend", MODEL_SERVERS)
+IN_PROCESS = [row for row in IMAGED if row["serving"] == "in-process"]
+MODEL_SERVERS = [row for row in IMAGED if row["serving"] == "model-server"]
 
 
 @pytest.mark.parametrize("row", IN_PROCESS, ids=name_of)
