@@ -108,14 +108,31 @@ def test_an_image_is_built_with_the_settings_as_a_secret(
         "UV_FIND_LINKS": "/wheels",
         "UV_CACHE_DIR": "/cache",
         "SSL_CERT_FILE": "/ca.pem",
+        "SSL_CLIENT_CERT": "/me.pem",
         "HOME": "/home/somebody",
     }
     packages.build([sys.executable, "-c", show], environ)
     said = capfd.readouterr().out
 
     settings = json.dumps({"UV_DEFAULT_INDEX": environ["UV_DEFAULT_INDEX"]})
-    assert f"{settings} --secret id=uv,env=UV_SETTINGS --secret id=ca,src=/ca.pem\n" in said
+    certificates = "--secret id=ca,src=/ca.pem --secret id=client,src=/me.pem"
+    assert f"{settings} --secret id=uv,env=UV_SETTINGS {certificates}\n" in said
     assert "UV_FIND_LINKS" in said.replace(settings, "")
+
+
+def test_a_build_reads_its_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "SECRETS", tmp_path)
+    for name in ("UV_DEFAULT_INDEX", "SSL_CERT_FILE", "SSL_CLIENT_CERT"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "uv").write_text('{"UV_DEFAULT_INDEX": "https://index.example/simple"}')
+    for name in ("ca", "client"):
+        (tmp_path / name).touch()
+
+    found = packages.settings(tmp_path / "no-environment")
+
+    assert found["UV_DEFAULT_INDEX"] == "https://index.example/simple"
+    assert found["SSL_CERT_FILE"] == str(tmp_path / "ca")
+    assert found["SSL_CLIENT_CERT"] == str(tmp_path / "client")
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ OPTIONS = {
     "cert": ("SSL_CERT_FILE", ""),
     "client-cert": ("SSL_CLIENT_CERT", ""),
 }
+CERTIFICATES = {"SSL_CERT_FILE": "ca", "SSL_CLIENT_CERT": "client"}  # variable: secret
 PLACES = {"UV_DEFAULT_INDEX", "UV_INDEX", "UV_FIND_LINKS", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL"}
 FOR_BUILDS = re.compile("UV_(DEFAULT_|EXTRA_)?INDEX|UV_(FIND_LINKS|INSECURE|HTTP)|HTTPS?_PROXY")
 
@@ -94,8 +95,9 @@ def settings(venv: Path) -> dict[str, str]:
             break
     if (secret := SECRETS / "uv").is_file():
         variables |= json.loads(secret.read_text(encoding="utf-8"))
-    if (secret := SECRETS / "ca").is_file():
-        variables["SSL_CERT_FILE"] = str(secret)
+    for variable, name in CERTIFICATES.items():
+        if (secret := SECRETS / name).is_file():
+            variables[variable] = str(secret)
     own = {name: value for name, value in os.environ.items() if name.startswith("UV_") and value}
     return {**os.environ, **variables, **own}
 
@@ -149,8 +151,9 @@ def build(command: list[str], environ: Mapping[str, str]) -> None:
         print(f"The build has no folders of this machine, which are in {', '.join(lost)}.")
     variables = {name: value for name, value in shared.items() if FOR_BUILDS.match(name)}
     secrets = ["--secret", "id=uv,env=UV_SETTINGS"]
-    if certificates := environ.get("SSL_CERT_FILE"):
-        secrets += ["--secret", f"id=ca,src={certificates}"]
+    for variable, name in CERTIFICATES.items():
+        if environ.get(variable):
+            secrets += ["--secret", f"id={name},src={environ[variable]}"]
     run(*command, *secrets, env={**os.environ, "UV_SETTINGS": json.dumps(variables)})
 
 
