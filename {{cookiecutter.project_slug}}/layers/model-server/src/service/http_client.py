@@ -20,7 +20,7 @@ from urllib3.exceptions import (
 )
 from urllib3.response import BaseHTTPResponse
 
-from service.server_errors import TimedOut, Unreachable
+from service.errors import TimedOut, Unreachable
 
 _CONNECT_SECONDS = 2.0
 """A server that takes no connection for so long is not reached."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from service import server_errors
+from service import errors
 from service.errors import (
     CallerError,
     DeadlineExceeded,
@@ -20,11 +20,11 @@ from service.errors import (
     ModelServerUnavailable,
     NotReady,
     QueueFull,
+    ServerError,
 )
 from service.logs import log
 from service.manifest import Manifest
 from service.metrics import Metrics
-from service.server_errors import ServerError
 
 _WATCH_SECONDS = 1.0
 """Between two probes of a server that is well."""
@@ -153,7 +153,7 @@ class Upstream:
         outcome = type(error).__name__
         log.warning("model_server_call_failed", outcome=outcome, reason=str(error))
         self._metrics.calls.labels(outcome).inc()
-        in_a_hurry = isinstance(error, server_errors.TimedOut) and seconds < self._patience_seconds
+        in_a_hurry = isinstance(error, errors.TimedOut) and seconds < self._patience_seconds
         if error.is_ill and not in_a_hurry:
             self.breaker.failed()
 
@@ -161,13 +161,13 @@ class Upstream:
 def to_caller_error(error: ServerError) -> CallerError:
     """What *error* means for the caller; the server's own words stay in the log."""
     match error:
-        case server_errors.Unreachable():
+        case errors.Unreachable():
             return ModelServerUnavailable("The model server is not reached.", retry_after_seconds=1)
-        case server_errors.Busy():
+        case errors.Busy():
             return QueueFull("The model server takes no more for now.", retry_after_seconds=1)
-        case server_errors.TimedOut():
+        case errors.TimedOut():
             return DeadlineExceeded("No answer in the time that the caller waits.")
-        case server_errors.InputFailed():
+        case errors.InputFailed():
             return ModelFailed("The model failed on this input.")
         case _:
             return ModelServerFailed("The model server failed.")

@@ -10,13 +10,12 @@ from typing import Protocol
 import numpy as np
 
 from service import manifest as manifests
-from service.errors import BadValue, FieldError, InvalidInput
+from service.errors import BadValue, FieldError, Garbage, InvalidInput
 from service.logs import log
 from service.manifest import Arrays, Manifest, ModelVersion, Tensor
 from service.metrics import Metrics
 from service.model_server import ModelServer
 from service.owner import Prediction, Prepared, Task
-from service.server_errors import Garbage
 from service.settings import Settings
 from service.upstream import PROBE_SECONDS, Server, Upstream, Watch, WrongModel
 

@@ -1,3 +1,4 @@
+# only: text-generation
 """What TorchServe runs: texts side by side, which join and leave at every token.
 
 With continuous batching TorchServe's worker calls :func:`handle` again and again with the requests
@@ -199,3 +200,4 @@ def _stopping(is_last: bool) -> Any:  # noqa: FBT001  # TorchServe calls what th
 
 def _line(**said: Any) -> bytes:
     return json.dumps(said).encode() + b"\n"
+# end

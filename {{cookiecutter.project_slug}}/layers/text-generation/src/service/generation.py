@@ -1,3 +1,4 @@
+# only: in-process | pytorch
 """The running batch: sequences side by side, each in a row of the model (continuous batching).
 
 In each round at most ``prefill_tokens`` of new prompts are read, and then every running sequence
@@ -246,3 +247,4 @@ class Rows:
         newest = time.monotonic() - sequence.started
         known = self.seconds_per_sequence or newest
         self.seconds_per_sequence = known + _SMOOTHING * (newest - known)
+# end
