@@ -140,8 +140,6 @@ class Handler:
             )
         if not all(0 <= token < self._model.vocabulary_size for token in prompt.tokens):
             raise ValueError("a token is not in the vocabulary")
-        if prompt.sampling.top_k < 0 or (prompt.sampling.seed or 0) < 0:
-            raise ValueError("top_k or seed is negative")
         return prompt
 
     def _next_waiting(self) -> Answer | None:

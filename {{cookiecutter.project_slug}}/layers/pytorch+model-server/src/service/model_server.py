@@ -115,7 +115,7 @@ class ModelServer:
 
     # only: predict
     def predict(self, batch: Arrays, *, timeout_seconds: float) -> Arrays:
-        """The outputs for *batch*, as ``PredictingServer`` says; tensors go as safetensors."""
+        """The outputs for *batch*, as ``Server`` says; tensors go as safetensors."""
         body = save({name: np.ascontiguousarray(array) for name, array in batch.items()})
         with self._post(body, timeout_seconds) as chunks:
             answer = b"".join(chunks)
@@ -129,7 +129,7 @@ class ModelServer:
     def generate(
         self, prompt: Prompt, *, timeout_seconds: float
     ) -> "Generator[int | FinishReason]":
-        """What follows *prompt*, as ``GeneratingServer`` says; a line of JSON for each step."""
+        """What follows *prompt*, as ``Server`` says; a line of JSON for each step."""
         request = {
             "tokens": list(prompt.tokens),
             "sampling": asdict(prompt.sampling),

@@ -88,7 +88,7 @@ class ModelServer:
 
     # only: predict
     def predict(self, batch: Arrays, *, timeout_seconds: float) -> Arrays:
-        """The outputs for *batch*, as ``PredictingServer`` says."""
+        """The outputs for *batch*, as ``Server`` says."""
         length = self._length_of(batch)
         known = next((each for each in self._lengths if length and each >= length), None)
         if known is None:
@@ -138,7 +138,7 @@ class ModelServer:
     def generate(
         self, prompt: Prompt, *, timeout_seconds: float
     ) -> "Generator[int | FinishReason]":
-        """The tokens that follow *prompt*, all at once, as ``GeneratingServer`` says.
+        """The tokens that follow *prompt*, all at once, as ``Server`` says.
 
         TensorFlow Serving sends no part of an answer before the whole, and goes on when nobody
         waits any more.
