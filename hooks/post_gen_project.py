@@ -3,8 +3,8 @@
 ``layers/<feature>/`` holds what a feature brings, ``layers/<feature>+<feature>/`` what features
 bring together. The features are the answers, and what ``_shares`` in ``cookiecutter.json`` adds.
 A table that all repositories have, but with other rows, is one Python file with the rows of all,
-those of some features between ``# only: <feature>[+<feature>] [| ...]`` and ``# end``. Knows no
-feature by name.
+those of some features between ``# only: <feature>[+<feature>] [| ...]`` and ``# end``. A file of
+which nothing is left is not there. Knows no feature by name.
 """
 
 import json
@@ -28,7 +28,9 @@ def choose_regions(path: Path) -> None:
     """Leave in *path* the regions of what was chosen, without their marks."""
     text = path.read_text(encoding="utf-8")
     chosen = REGION.sub(lambda region: region[2] if is_chosen(region[1]) else "", text)
-    if chosen != text:
+    if chosen == "" != text:
+        path.unlink()
+    elif chosen != text:
         path.write_text(chosen, encoding="utf-8", newline="\n")
 
 
@@ -78,8 +80,8 @@ for layer in sorted(each for each in Path("layers").iterdir() if is_chosen(each.
         shutil.move(source, target)
         laid[target] = layer
 shutil.rmtree("layers")
-for python in Path().rglob("*.py"):
-    choose_regions(python)
+for path in sorted([*Path().rglob("*.py"), *Path().rglob("*.yaml")]):
+    choose_regions(path)
 reduce_lock(Path("requirements.lock"), Path("pyproject.toml"))
 
 

@@ -12,7 +12,7 @@ WORDS: dict[str, str] = {
     "text-classification": r"text.classification",
     "token-classification": r"token.classification|named.entit|\biob2\b|entity_f1",
     "text-generation": (
-        r"text.generation|byte_pairs|causal"
+        r"text.generation|causal"
         r"|/generate\b|\bopenai\b|chat.template|continuous.batch|repetition_penalty"
     ),
     "predict": r"/predict\b|open.?inference|tritonclient|(?<!autoscaling)/v2\b",

@@ -16,7 +16,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 # only: model-server
 
-from service.server_errors import ServerError
+from service.errors import ServerError
 # end
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -100,7 +100,7 @@ class Metrics:
             self.endings.labels(ending)
         self.running = gauge("service_running_sequences", "Sequences that run side by side.")
         # end
-        # only: rows
+        # only: text-generation+in-process | text-generation+pytorch
         self.step_seconds = seconds(
             "service_step_seconds", "Time in which every running sequence gets one token."
         )

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from service import manifest as manifests
+from service.errors import ServerError
 from service.manifest import Manifest
 from service.model_server import ModelServer
-from service.server_errors import ServerError
 from service.settings import Settings
 
 START_SECONDS = 60

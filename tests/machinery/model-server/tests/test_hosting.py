@@ -8,8 +8,8 @@ import pytest
 from asking import ask, assert_problem, sample, wait_for
 from conftest import MakeService, Service
 
-from service import server_errors as errors
-from service.server_errors import ServerError
+from service import errors
+from service.errors import ServerError
 
 FAULTS = [
     (errors.Unreachable("10.0.0.1 is gone"), 503, "model_server_unavailable"),

@@ -9,8 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from service.errors import TimedOut, Unreachable
 from service.http_client import Exchange, HttpClient, RetryBudget
-from service.server_errors import TimedOut, Unreachable
 
 SECONDS = 0.5
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from service import server_errors as errors
+from service import errors
 from service.errors import (
     CallerError,
     DeadlineExceeded,
@@ -13,9 +13,9 @@ from service.errors import (
     ModelServerFailed,
     ModelServerUnavailable,
     QueueFull,
+    ServerError,
 )
 from service.metrics import Metrics
-from service.server_errors import ServerError
 from service.upstream import CircuitBreaker, Upstream
 
 

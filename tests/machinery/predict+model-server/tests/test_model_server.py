@@ -8,9 +8,9 @@ from server_asks import SECONDS, rows
 from together import side_by_side
 
 from service import manifest as manifests
+from service.errors import Refused, TimedOut, Unreachable
 from service.manifest import Arrays
 from service.model_server import ModelServer
-from service.server_errors import Refused, TimedOut, Unreachable
 
 pytest_plugins = ["asked_server", "asked_model"]
 

@@ -53,7 +53,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
 def check(server: RunningServer, **environment: str) -> int:
     """The exit status of the container's probe."""
     told = {"STATE_DIR": str(server.state), "MODEL_STORE": str(server.store), **server.ports}
-    command = [sys.executable, str(ROOT / "model_server" / "check.py")]
+    command = [sys.executable, str(ROOT / "model_server" / "serve.py"), "check"]
     return subprocess.run(
         command, env={**os.environ, **told, **environment}, check=False
     ).returncode

@@ -76,7 +76,7 @@ def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Worker:
     network = FakeNetwork()
     monkeypatch.setattr(runtime, "load", lambda *_: network)
     monkeypatch.setattr(logs, "configure_logs", lambda *_: None)
-    spec = spec_from_file_location("handler", ROOT / "model_server" / "handler.py")
+    spec = spec_from_file_location("handler", ROOT / "model_server" / "predict_handler.py")
     assert spec is not None
     assert spec.loader is not None
     handler = module_from_spec(spec)

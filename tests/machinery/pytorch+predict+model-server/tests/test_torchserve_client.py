@@ -8,9 +8,9 @@ from model_servers import RunningServer
 from server_asks import SECONDS, rows
 from together import side_by_side
 
+from service.errors import Refused
 from service.manifest import Arrays
 from service.model_server import ModelServer
-from service.server_errors import Refused
 
 pytest_plugins = ["asked_server", "asked_model"]
 

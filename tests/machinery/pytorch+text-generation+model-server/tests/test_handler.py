@@ -94,7 +94,7 @@ class Worker:
 def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Worker:
     monkeypatch.setattr(runtime, "load_graph", lambda *_: graph)
     monkeypatch.setattr(logs, "configure_logs", lambda *_: None)
-    spec = spec_from_file_location("handler", ROOT / "model_server" / "handler.py")
+    spec = spec_from_file_location("handler", ROOT / "model_server" / "generate_handler.py")
     assert spec is not None
     assert spec.loader is not None
     handler = module_from_spec(spec)

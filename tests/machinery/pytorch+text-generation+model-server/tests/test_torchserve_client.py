@@ -8,9 +8,9 @@ from model_servers import RunningServer
 from server_asks import SECONDS, answer, prompt
 
 from model.preprocess import Task
+from service.errors import Refused
 from service.model_server import ModelServer
 from service.sampling import Sampling
-from service.server_errors import Refused
 from service.texts import Prompt
 
 pytest_plugins = ["asked_server", "asked_model"]

@@ -13,7 +13,7 @@ from fake_version import write_fake_version
 from tensorflow_serving.apis import predict_pb2
 
 from service import manifest as manifests
-from service.server_errors import Busy, Failed, InputFailed, ServerError, TimedOut, Unreachable
+from service.errors import Busy, Failed, InputFailed, ServerError, TimedOut, Unreachable
 from service.tensorflow_serving import GrpcTransport
 
 INPUTS = {"x": np.zeros((1, 200_000), np.float32)}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from tensorflow_serving.apis import get_model_status_pb2, predict_pb2
 
+from service.errors import Garbage
 from service.framework import tf
-from service.server_errors import Garbage
 from service.serving_messages import (
     AVAILABLE,
     Dimension,

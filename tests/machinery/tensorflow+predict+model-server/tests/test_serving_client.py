@@ -11,10 +11,9 @@ from together import side_by_side
 
 from model.preprocess import Parameters
 from service import manifest as manifests
-from service.lengths import signature_lengths
+from service.errors import Failed, Garbage, InputFailed, Refused, ServerError, TimedOut
 from service.manifest import Arrays
-from service.model_server import FULL_BATCH, ModelServer
-from service.server_errors import Failed, Garbage, InputFailed, Refused, ServerError, TimedOut
+from service.model_server import FULL_BATCH, ModelServer, signature_lengths
 
 pytest_plugins = ["asked_server", "asked_model"]
 

@@ -7,11 +7,10 @@ from server_asks import SECONDS, answer, prompt
 
 from model.preprocess import Parameters, Task
 from service import runtime
-from service.lengths import signature_lengths
+from service.errors import Failed, Garbage, Refused, TimedOut
 from service.manifest import Arrays, Manifest
-from service.model_server import ModelServer
+from service.model_server import ModelServer, signature_lengths
 from service.sampling import Sampler, Sampling
-from service.server_errors import Failed, Garbage, Refused, TimedOut
 from service.texts import FinishReason, Prompt
 
 pytest_plugins = ["asked_server", "asked_model"]

@@ -10,7 +10,7 @@ from conftest import MakeService, Service
 from fakes import slow_model
 from streams import ask_for_stream, events_of, open_stream
 
-from service import server_errors as errors
+from service import errors
 
 
 def test_a_full_service_refuses_before_a_stream_begins(make_service: MakeService) -> None:

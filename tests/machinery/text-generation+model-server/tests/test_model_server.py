@@ -9,9 +9,9 @@ from together import side_by_side
 
 from model.preprocess import Task
 from service import manifest as manifests
+from service.errors import Refused, TimedOut, Unreachable
 from service.model_server import ModelServer
 from service.sampling import Sampling
-from service.server_errors import Refused, TimedOut, Unreachable
 from service.texts import FinishReason, Prompt
 
 pytest_plugins = ["asked_server", "asked_model"]

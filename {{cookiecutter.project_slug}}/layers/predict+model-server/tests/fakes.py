@@ -5,8 +5,8 @@ import threading
 import numpy as np
 import samples
 
+from service.errors import InputFailed, TimedOut
 from service.manifest import Arrays, Manifest
-from service.server_errors import InputFailed, TimedOut
 from service.settings import Settings
 
 SETTINGS_OF_THE_MODEL = ("MODEL_DIR", "MODEL_VERSION")

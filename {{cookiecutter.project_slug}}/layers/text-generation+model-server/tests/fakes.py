@@ -6,10 +6,9 @@ from collections.abc import Generator
 
 import samples
 
-from service.errors import ModelFailed
+from service.errors import InputFailed, ModelFailed, TimedOut
 from service.manifest import Manifest
 from service.sampling import Sampler
-from service.server_errors import InputFailed, TimedOut
 from service.settings import Settings
 from service.texts import FinishReason, Prompt
 

@@ -20,7 +20,7 @@ from urllib3.exceptions import (
 )
 from urllib3.response import BaseHTTPResponse
 
-from service.server_errors import TimedOut, Unreachable
+from service.errors import TimedOut, Unreachable
 
 _CONNECT_SECONDS = 2.0
 """A server that takes no connection for so long is not reached."""
@@ -103,35 +103,16 @@ class _TimeLeft(urllib3.Timeout):
 
 
 class HttpClient:
-    """Connections to one server, for many threads.
-
-    Args:
-        url: scheme, host and port.
-        connections: most that are kept open.
-    """
+    """Connections to one server, for many threads; so many are kept open."""
 
     def __init__(self, url: str, connections: int) -> None:
         self._url = url.rstrip("/")
         self._pool = urllib3.connection_from_url(self._url, maxsize=connections, block=False)
         self._budget = RetryBudget()
 
-    def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        seconds: float,
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Exchange:
-        """The whole answer.
-
-        Raises:
-            Unreachable: no connection is made, or it breaks.
-            TimedOut: the answer is not complete after *seconds*.
-        """
-        stream = self.open(method, path, seconds=seconds, body=body, headers=headers)
-        with stream as (status, chunks):
+    def request(self, method: str, path: str, *, seconds: float, **options: Any) -> Exchange:
+        """The whole answer; errors and options are those of :meth:`open`."""
+        with self.open(method, path, seconds=seconds, **options) as (status, chunks):
             return Exchange(status, b"".join(chunks))
 
     @contextmanager
@@ -144,10 +125,14 @@ class HttpClient:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Generator[tuple[int, Generator[bytes]]]:
-        """The status, and the body as it comes; errors are those of :meth:`request`.
+        """The status, and the body as it comes.
 
         Retried until there is a status, where there is a *body*: a probe is not. A body that was
         not read to its end closes the connection, so that the server hears that nobody waits.
+
+        Raises:
+            Unreachable: no connection is made, or it breaks.
+            TimedOut: the answer is not complete after *seconds*.
         """
         end = time.monotonic() + seconds
         retry = _Retry(

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import proto
 
+from service.errors import Garbage
 from service.manifest import Arrays
-from service.server_errors import Garbage
 
 __protobuf__ = proto.module(package="service")
 

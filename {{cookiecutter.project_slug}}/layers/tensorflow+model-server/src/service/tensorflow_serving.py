@@ -9,10 +9,10 @@ import grpc
 import numpy as np
 import proto
 
-from service import server_errors
+from service import errors
+from service.errors import Garbage, ServerError
 from service.http_client import Exchange, HttpClient, RetryBudget
 from service.manifest import Arrays, Manifest
-from service.server_errors import Garbage, ServerError
 from service.serving_messages import (
     AVAILABLE,
     GetModelStatusRequest,
@@ -158,22 +158,22 @@ class GrpcTransport:
         code, words = error.code(), str(error.details())[:_CUT]
         message = f"{self._address} answers {code.name}: {words}"
         if code == grpc.StatusCode.UNAVAILABLE and "queue" in words:
-            return server_errors.Busy(message)
-        return _GRPC_ERRORS.get(code, server_errors.Failed)(message)
+            return errors.Busy(message)
+        return _GRPC_ERRORS.get(code, errors.Failed)(message)
 
 
 _GRPC_ERRORS: dict[Any, type[ServerError]] = {
-    grpc.StatusCode.UNAVAILABLE: server_errors.Unreachable,
-    grpc.StatusCode.CANCELLED: server_errors.Unreachable,
-    grpc.StatusCode.DEADLINE_EXCEEDED: server_errors.TimedOut,
-    grpc.StatusCode.RESOURCE_EXHAUSTED: server_errors.Busy,
-    grpc.StatusCode.INVALID_ARGUMENT: server_errors.InputFailed,
-    grpc.StatusCode.OUT_OF_RANGE: server_errors.InputFailed,
-    grpc.StatusCode.NOT_FOUND: server_errors.Refused,
-    grpc.StatusCode.FAILED_PRECONDITION: server_errors.Refused,
-    grpc.StatusCode.UNIMPLEMENTED: server_errors.Refused,
-    grpc.StatusCode.PERMISSION_DENIED: server_errors.Refused,
-    grpc.StatusCode.UNAUTHENTICATED: server_errors.Refused,
+    grpc.StatusCode.UNAVAILABLE: errors.Unreachable,
+    grpc.StatusCode.CANCELLED: errors.Unreachable,
+    grpc.StatusCode.DEADLINE_EXCEEDED: errors.TimedOut,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: errors.Busy,
+    grpc.StatusCode.INVALID_ARGUMENT: errors.InputFailed,
+    grpc.StatusCode.OUT_OF_RANGE: errors.InputFailed,
+    grpc.StatusCode.NOT_FOUND: errors.Refused,
+    grpc.StatusCode.FAILED_PRECONDITION: errors.Refused,
+    grpc.StatusCode.UNIMPLEMENTED: errors.Refused,
+    grpc.StatusCode.PERMISSION_DENIED: errors.Refused,
+    grpc.StatusCode.UNAUTHENTICATED: errors.Refused,
 }
 
 
@@ -240,13 +240,13 @@ class RestTransport:
         words = exchange.body[:_CUT].decode(errors="replace")
         message = f"{self._url} answers {exchange.status}: {words}"
         kinds: dict[int, type[ServerError]] = {
-            HTTPStatus.BAD_REQUEST: server_errors.InputFailed,
-            HTTPStatus.TOO_MANY_REQUESTS: server_errors.Busy,
-            HTTPStatus.SERVICE_UNAVAILABLE: server_errors.Busy,
-            HTTPStatus.GATEWAY_TIMEOUT: server_errors.TimedOut,
+            HTTPStatus.BAD_REQUEST: errors.InputFailed,
+            HTTPStatus.TOO_MANY_REQUESTS: errors.Busy,
+            HTTPStatus.SERVICE_UNAVAILABLE: errors.Busy,
+            HTTPStatus.GATEWAY_TIMEOUT: errors.TimedOut,
         }
         if "not found in signature def" in words:  # has the status of bad input
-            return server_errors.Refused(message)
+            return errors.Refused(message)
         is_theirs = exchange.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-        other = server_errors.Failed if is_theirs else server_errors.Refused
+        other = errors.Failed if is_theirs else errors.Refused
         return kinds.get(exchange.status, other)(message)

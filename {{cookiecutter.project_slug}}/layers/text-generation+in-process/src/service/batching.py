@@ -12,13 +12,8 @@ from service.texts import Answer, Answers, Prompt
 class ContinuousBatcher(Executor[Decoder, Answer]):
     """Continues the prompts of many requests side by side, begun in order of arrival.
 
-    Args:
-        prepare: as ``Executor`` says; gives the decoder.
-        max_running: most sequences that run at a time.
-        max_queued: most sequences that wait; more are refused.
-        prefill_tokens: most tokens of prompts that are read between two tokens of the others.
-        metrics: where queue, steps and tokens are counted.
-        on_failure: told once when *prepare* raised.
+    *prepare* gives the decoder. At most *max_running* sequences run at a time and *max_queued*
+    wait; *prefill_tokens* is as ``Rows`` says, and the rest as ``Executor`` does.
     """
 
     def __init__(
@@ -42,11 +37,7 @@ class ContinuousBatcher(Executor[Decoder, Answer]):
         return self._rows.busy_seconds if self._rows else 0.0
 
     def submit(self, prompts: Sequence[Prompt], *, deadline: float) -> Answers:
-        """Queue all *prompts* of one request, or none.
-
-        Args:
-            prompts: their tokens are all in the model's vocabulary.
-            deadline: ``time.monotonic()`` when the caller gives up.
+        """Queue all *prompts* of one request, or none, until *deadline* of ``time.monotonic()``.
 
         Raises:
             NotReady: the executor is not ready, or closed.

@@ -31,15 +31,7 @@ def load_model(
     rows: int,
     context_tokens: int,
 ) -> Decoder:
-    """Load one artefact, check and warm it.
-
-    Args:
-        folder: the version's.
-        manifest: the version's.
-        format_name: which artefact; the manifest's first when ``None``.
-        threads: threads for one inference.
-        rows: most sequences side by side.
-        context_tokens: most tokens of one sequence.
+    """Load one artefact, the first when no format is named; check and warm it.
 
     Raises:
         OwnerError: the artefact is missing, changed since its export, cannot be loaded, or does
@@ -80,7 +72,6 @@ class Pipeline:
     ) -> None:
         self._folder = manifests.find_version(settings.model_dir, settings.model_version)
         self.manifest = manifests.read(self._folder)
-        self._model_version = self.manifest.model_version
         self.task = Task(self._folder, self.manifest, settings)
         self.is_draining = False
         self._settings = settings
@@ -98,7 +89,7 @@ class Pipeline:
     @property
     def model_version(self) -> ModelVersion:
         """Which model answers."""
-        return self._model_version
+        return self.manifest.model_version
 
     def start(self) -> None:
         """Load the model in the executor's thread; returns at once."""

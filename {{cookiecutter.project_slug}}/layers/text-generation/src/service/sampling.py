@@ -97,36 +97,19 @@ StopStrings: TypeAlias = Annotated[
 
 @dataclass(frozen=True)
 class Sampling:
-    """How tokens are chosen.
+    """How tokens are chosen; a fresh seed when it is ``None``."""
 
-    Args:
-        temperature: 0 takes the most likely token always; higher is more varied.
-        top_k: only the so many most likely tokens; all when 0.
-        top_p: only the most likely tokens whose probabilities add up to this.
-        repetition_penalty: over 1 makes tokens of the prompt and the answer less likely
-            (https://arxiv.org/abs/1909.05858, section 4.1).
-        presence_penalty: taken from the logit of each token that is in the answer already.
-        frequency_penalty: the same for each time that it is in the answer.
-        seed: the same seed gives the same tokens; a fresh one when ``None``.
-    """
-
-    temperature: float = 0.0
-    top_k: int = 0
-    top_p: float = 1.0
-    repetition_penalty: float = 1.0
-    presence_penalty: float = 0.0
-    frequency_penalty: float = 0.0
-    seed: int | None = None
+    temperature: Temperature = 0.0
+    top_k: TopK = 0
+    top_p: TopP = 1.0
+    repetition_penalty: RepetitionPenalty = 1.0  # https://arxiv.org/abs/1909.05858, section 4.1
+    presence_penalty: PresencePenalty = 0.0
+    frequency_penalty: FrequencyPenalty = 0.0
+    seed: Seed | None = None
 
 
 class Sampler:
-    """Chooses the tokens of one sequence, one after the other.
-
-    Args:
-        sampling: how.
-        prompt: tokens that the answer follows.
-        vocabulary_size: length of the logits.
-    """
+    """Chooses the tokens of one sequence that follows *prompt*, one after the other."""
 
     def __init__(self, sampling: Sampling, prompt: Sequence[int], vocabulary_size: int) -> None:
         self._sampling = sampling

@@ -7,7 +7,7 @@ text.
 import queue
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tokenizers import Tokenizer
@@ -84,17 +84,17 @@ def to_prompt(generation: Generation, task: "Task", most_new_tokens: int) -> Pro
     Raises:
         InvalidInput: it does not fit into the model's vocabulary or context.
     """
-    tokens, field = generation.tokens, generation.prompt_field
+    tokens, prompt = generation.tokens, generation.prompt_field
     try:
         task.check_tokens(tokens)
     except BadValue as error:
-        raise InvalidInput.of(field, str(error)) from None
+        raise InvalidInput.of(prompt, str(error)) from None
     if not tokens:
-        raise InvalidInput.of(field, "there are no tokens in it")
+        raise InvalidInput.of(prompt, "there are no tokens in it")
     left = task.context_tokens - len(tokens)
     if left < 1:
         raise InvalidInput.of(
-            field,
+            prompt,
             f"{len(tokens)} tokens; at most {task.context_tokens - 1} are accepted, so that a text "
             f"has room behind them",
         )
@@ -107,22 +107,16 @@ def to_prompt(generation: Generation, task: "Task", most_new_tokens: int) -> Pro
     return Prompt(tokens, generation.sampling, wanted, task.end_tokens)
 
 
+@dataclass(eq=False)
 class Answer:
     """The tokens that follow prompt *number*, on their way to the request's thread."""
 
-    def __init__(
-        self,
-        number: int,
-        prompt: Prompt,
-        deadline: float,
-        came: "queue.SimpleQueue[tuple[int, Item]]",
-    ) -> None:
-        self.prompt = prompt
-        self.since = time.monotonic()
-        self._number = number
-        self._deadline = deadline
-        self._came = came
-        self._given_up: Ending | None = None
+    number: int
+    prompt: Prompt
+    deadline: float
+    came: "queue.SimpleQueue[tuple[int, Item]]"
+    since: float = field(default_factory=time.monotonic)
+    _given_up: Ending | None = None
 
     def stop(self) -> None:
         """Free the sequence's place: the answer is complete."""
@@ -135,13 +129,13 @@ class Answer:
     @property
     def given_up(self) -> Ending | None:
         """Why the caller gave up; ``None`` while it waits."""
-        if self._given_up is None and self._deadline <= time.monotonic():
+        if self._given_up is None and self.deadline <= time.monotonic():
             return "deadline"
         return self._given_up
 
     def put(self, item: Item) -> None:
         """Send the next token, or the end."""
-        self._came.put((self._number, item))
+        self.came.put((self.number, item))
 
 
 class Answers:
@@ -277,9 +271,7 @@ class _Text:
 class Detokenizer:
     """Tokens -> text as they come, by ``DecodeStream``: a character appears with its last byte.
 
-    Args:
-        tokenizer: the model's.
-        context: the last tokens that the text goes on from.
+    *context* are the last tokens that the text goes on from.
     """
 
     def __init__(self, tokenizer: Tokenizer, context: Sequence[int] = ()) -> None:

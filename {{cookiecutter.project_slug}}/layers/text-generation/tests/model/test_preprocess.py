@@ -11,7 +11,7 @@ from tokenizers.processors import TemplateProcessing
 from model.preprocess import CHAT_TEMPLATE, TOKENIZER, Task
 from service import manifest as manifests
 from service.errors import BadValue, OwnerError
-from service.lifecycle import byte_pairs
+from service.lifecycle import numbers
 from service.settings import Settings
 
 TEXTS = ["a", "Grüße, 世界!", "👩‍👩‍👧 🇺🇳", " two  spaces\t\r\n", "\u202b\u05d0\u05d1", "e\u0301"]
@@ -43,7 +43,9 @@ def test_a_text_comes_back_from_its_tokens(folder: Path, text: str) -> None:
 @pytest.mark.parametrize("text", TEXTS)
 def test_a_vocabulary_that_was_learnt_has_tokens_for_every_text(text: str) -> None:
     once, again = (
-        byte_pairs.learn(["Hello", "Hello you"], vocabulary_size=300, special_tokens=[samples.END])
+        numbers.learn_tokenizer(
+            ["Hello", "Hello you"], vocabulary_size=300, special_tokens=[samples.END]
+        )
         for _ in range(2)
     )
     tokenizer = Tokenizer.from_str(once.decode())

@@ -18,6 +18,12 @@ from service import manifest as manifests
 from service.errors import OwnerError
 
 MODEL_SERVER = Path(__file__).parents[3] / "model_server"
+# only: predict
+HANDLER = MODEL_SERVER / "predict_handler.py"
+# end
+# only: text-generation
+HANDLER = MODEL_SERVER / "generate_handler.py"
+# end
 _NEWEST = 2
 """So many versions are served side by side, and the chosen one; each has a process of its own."""
 
@@ -65,7 +71,7 @@ def _make(folder: Path, path: Path) -> None:
                 model_name=facts.name,
                 version=str(facts.version),
                 serialized_file=str(folder / artefact.path),
-                handler=str(MODEL_SERVER / "handler.py"),
+                handler=str(HANDLER),
                 extra_files=",".join(map(str, extra)),
                 config_file=str(MODEL_SERVER / "model-config.yaml"),
                 export_path=staging,

@@ -1,4 +1,4 @@
-"""What the starter learns: to count, and which number comes before and after another.
+"""What the starter learns: to count, which number comes before and after another, and its tokens.
 
 A question is a frame (an opener, a core, a closer) filled with a number. Held-out questions share
 neither their numbers nor their frame with those that are learnt from, skill by skill, so an answer
@@ -6,9 +6,12 @@ cannot be known by heart. Every opener, core and closer is learnt in some frame.
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers.trainers import BpeTrainer
 
 from service.lifecycle.labelled import Conversation, Example, Message, Text
 
@@ -132,3 +135,29 @@ def _asked(halves: list[_Half], chance: random.Random) -> Iterator[Example]:
                     Message(role="assistant", content=answer),
                 )
             )
+
+
+def learn_tokenizer(
+    texts: Sequence[str], *, vocabulary_size: int, special_tokens: Sequence[str]
+) -> bytes:
+    """Byte pairs, as GPT-2 has them: texts in any language can be written. Same texts, same pairs.
+
+    Args:
+        texts: to learn from.
+        vocabulary_size: most tokens, the 256 bytes and the special ones included.
+        special_tokens: that texts are put together with; their ids count from 0.
+
+    Returns:
+        The content of a ``tokenizer.json``.
+    """
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = BpeTrainer(
+        vocab_size=vocabulary_size,
+        special_tokens=list(special_tokens),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer.to_str().encode()

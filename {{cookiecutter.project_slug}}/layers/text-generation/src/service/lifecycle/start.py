@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 
 from service import manifest as manifests
 from service.errors import OwnerError
-from service.lifecycle import byte_pairs
+from service.lifecycle import numbers
 from service.lifecycle.checkpoint import Checkpoint
 from service.owner import CHAT_TEMPLATE, TOKENIZER, Parameters, network
 
@@ -35,7 +35,7 @@ class Start:
 
 def from_texts(texts: list[str]) -> Start:
     """What can be learnt from *texts*, for a network that begins from scratch."""
-    tokenizer = byte_pairs.learn(
+    tokenizer = numbers.learn_tokenizer(
         texts, vocabulary_size=VOCABULARY_SIZE, special_tokens=[END, USER, ASSISTANT, SYSTEM]
     )
     known = Tokenizer.from_str(tokenizer.decode())

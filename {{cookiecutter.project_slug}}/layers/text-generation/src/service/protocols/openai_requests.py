@@ -6,7 +6,8 @@ holds, so that its official clients work; what the service cannot honour is refu
 """
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal, TypeAlias
+from dataclasses import fields, replace
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -39,6 +40,8 @@ from service.texts import Generation
 
 DEFAULT_MAX_TOKENS = 16
 """Of a completion, as the protocol says; chat completions have no such default."""
+_SAMPLING = {field.name for field in fields(Sampling)}
+Value = TypeVar("Value")
 
 
 class Only:
@@ -238,7 +241,11 @@ def completion_texts(request: CompletionRequest, task: Task, max_inputs: int) ->
         field = "prompt" if len(request.prompt) > max_inputs else "n"
         raise InvalidInput.of(field, f"{count} texts; at most {max_inputs} are accepted")
     is_one = len(request.prompt) == 1
-    fields = ["prompt" if is_one else f"prompt[{i}]" for i in range(len(request.prompt))]
+    names = ["prompt" if is_one else f"prompt[{i}]" for i in range(len(request.prompt))]
+    prompts = [
+        _readable(field, task.encode, prompt) if isinstance(prompt, str) else prompt
+        for field, prompt in zip(names, request.prompt, strict=True)
+    ]
     return [
         Generation(
             tokens,
@@ -248,8 +255,7 @@ def completion_texts(request: CompletionRequest, task: Task, max_inputs: int) ->
             prompt_field=field,
             limit_field="max_tokens",
         )
-        for field, prompt in zip(fields, request.prompt, strict=True)
-        for tokens in [_tokens(task, field, prompt)]
+        for field, tokens in zip(names, prompts, strict=True)
         for sampling in _samplings(request)
     ]
 
@@ -263,7 +269,7 @@ def chat_texts(request: ChatRequest, task: Task, max_inputs: int) -> list[Genera
     if (request.n or 1) > max_inputs:
         raise InvalidInput.of("n", f"{request.n} texts; at most {max_inputs} are accepted")
     messages = [_plain(message) for message in request.messages]
-    tokens = _readable("messages", lambda: task.encode_chat(messages))
+    tokens = _readable("messages", task.encode_chat, messages)
     return [
         Generation(
             tokens,
@@ -280,33 +286,18 @@ def chat_texts(request: ChatRequest, task: Task, max_inputs: int) -> list[Genera
 
 def _samplings(request: TextRequest) -> list[Sampling]:
     """How each of the ``n`` texts for one prompt is chosen."""
-
-    def given(value: float | None, default: float) -> float:
-        return default if value is None else value
-
+    given = request.model_dump(include=_SAMPLING, exclude_none=True)
+    first = Sampling(**{"temperature": 1.0, **given})
     return [
-        Sampling(
-            temperature=given(request.temperature, 1),
-            top_k=request.top_k or 0,
-            top_p=given(request.top_p, 1),
-            repetition_penalty=given(request.repetition_penalty, 1),
-            presence_penalty=given(request.presence_penalty, 0),
-            frequency_penalty=given(request.frequency_penalty, 0),
-            seed=None if request.seed is None else request.seed + i,
-        )
+        first if first.seed is None else replace(first, seed=first.seed + i)
         for i in range(request.n or 1)
     ]
 
 
-def _tokens(task: Task, field: str, prompt: str | list[int]) -> Sequence[int]:
-    if isinstance(prompt, str):
-        return _readable(field, lambda: task.encode(prompt))
-    return prompt
-
-
-def _readable(field: str, encode: Callable[[], list[int]]) -> list[int]:
+def _readable(field: str, encode: Callable[[Value], list[int]], value: Value) -> list[int]:
+    """The tokens of what stands in *field*."""
     try:
-        return encode()
+        return encode(value)
     except BadValue as error:
         raise InvalidInput.of(field, str(error)) from None
 

@@ -111,32 +111,21 @@ class ChatCompletionChunk(_Answer):
     usage: Usage | None = None
 
 
-class _Writer:
-    """Writes one answer, whole or in chunks.
-
-    Args:
-        prefix: of the answer's id.
-        model: which answers.
-    """
-
-    def __init__(self, prefix: str, model: ModelVersion) -> None:
-        self._head: dict[str, Any] = {
-            "id": f"{prefix}-{uuid4().hex}",
-            "created": int(time.time()),
-            "model": model.name,
-            "system_fingerprint": f"{model.name}-{model.version}",
-        }
+def _head(prefix: str, model: ModelVersion) -> dict[str, Any]:
+    """What an answer of *model*, and each chunk of it, begins with."""
+    return {
+        "id": f"{prefix}-{uuid4().hex}",
+        "created": int(time.time()),
+        "model": model.name,
+        "system_fingerprint": f"{model.name}-{model.version}",
+    }
 
 
-class CompletionWriter(_Writer):
-    """Writes the answer to a request for completions.
-
-    Args:
-        model: which answers.
-    """
+class CompletionWriter:
+    """Writes the answer to a request for completions, whole or in chunks."""
 
     def __init__(self, model: ModelVersion) -> None:
-        super().__init__("cmpl", model)
+        self._head = _head("cmpl", model)
 
     def whole(self, completions: Sequence[Completion], usage: Usage) -> TextCompletion:
         """The answer."""
@@ -162,15 +151,11 @@ class CompletionWriter(_Writer):
         return TextCompletion(**self._head, choices=[], usage=usage)
 
 
-class ChatWriter(_Writer):
-    """Writes the answer to a request for chat completions.
-
-    Args:
-        model: which answers.
-    """
+class ChatWriter:
+    """Writes the answer to a request for chat completions, as ``CompletionWriter`` does."""
 
     def __init__(self, model: ModelVersion) -> None:
-        super().__init__("chatcmpl", model)
+        self._head = _head("chatcmpl", model)
 
     def whole(self, completions: Sequence[Completion], usage: Usage) -> ChatCompletion:
         """The answer."""

@@ -1,4 +1,4 @@
-"""Networks that generate -> the graphs that TensorFlow Serving runs, a signature each."""
+"""Networks -> the graphs that TensorFlow Serving runs, a signature each."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,10 +6,18 @@ from typing import Any
 import numpy as np
 
 from service.framework import tf
-from service.lengths import MOST_END_TOKENS, signature_lengths, signature_name
+# only: text-generation
 from service.lifecycle.generation_graph import generate
+# end
 from service.manifest import Arrays, Signature
+# only: predict
+from service.model_server import signature_lengths, signature_name
+# end
+# only: text-generation
+from service.model_server import MOST_END_TOKENS, signature_lengths, signature_name
+# end
 from service.owner import Network, Parameters
+# only: text-generation
 
 _ROW = {
     "max_new_tokens": "int64",
@@ -21,6 +29,7 @@ _ROW = {
     "frequency_penalty": "float64",
 }
 """Inputs with one number a row."""
+# end
 
 
 @dataclass(frozen=True)
@@ -34,16 +43,31 @@ class Graph:
 
 
 def graphs(network: Network, parameters: Parameters, signature: Signature) -> dict[str, Graph]:
+    # only: predict
+    """By the signature's name: one for inputs of any shape, and one for each length of inputs."""
+    # end
+    # only: text-generation
     """By the signature's name: one step of the model, and whole texts after prompts of a length."""
-    found = {"serving_default": _step(network, parameters, signature)}
+    # end
+    found = {"serving_default": _run(network, signature, None)}
     for length in signature_lengths(parameters):
+        # only: predict
+        found[signature_name(length)] = _run(network, signature, length)
+        # end
+        # only: text-generation
         found[signature_name(length)] = _whole(network, parameters, length)
+        # end
     return found
 
 
-def _step(network: Network, parameters: Parameters, signature: Signature) -> Graph:
+def _run(network: Network, signature: Signature, length: int | None) -> Graph:
+    """One run of the network, for batches of every size; *length* takes the place of open axes."""
     specification = {
-        entry.name: tf.TensorSpec(entry.shape, entry.dtype, name=entry.name)
+        entry.name: tf.TensorSpec(
+            [None, *(length if size is None else size for size in entry.shape[1:])],
+            entry.dtype,
+            name=entry.name,
+        )
         for entry in signature.inputs
     }
 
@@ -51,10 +75,12 @@ def _step(network: Network, parameters: Parameters, signature: Signature) -> Gra
         outputs: dict[str, Any] = network(inputs, training=False)
         return outputs
 
-    function = tf.function(serve).get_concrete_function(**specification)
-    one = np.zeros(1, np.int64)
-    example: Arrays = {"tokens": one[None], "lengths": one, "past": parameters.empty_past(1)}
-    return Graph(function, example)
+    example = {
+        entry.name: np.ones((1, *(size or length or 1 for size in entry.shape[1:])), entry.dtype)
+        for entry in signature.inputs
+    }
+    return Graph(tf.function(serve).get_concrete_function(**specification), example)
+# only: text-generation
 
 
 def _whole(network: Network, parameters: Parameters, length: int) -> Graph:
@@ -77,3 +103,4 @@ def _whole(network: Network, parameters: Parameters, length: int) -> Graph:
         **{name: np.ones(1, dtype) for name, dtype in _ROW.items()},
     }
     return Graph(tf.function(serve).get_concrete_function(**specification), example)
+# end

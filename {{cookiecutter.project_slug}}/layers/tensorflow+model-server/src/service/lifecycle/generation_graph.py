@@ -1,3 +1,4 @@
+# only: text-generation
 """Prompts -> texts in one graph: the loop over tokens, with its cache, for TensorFlow Serving.
 
 The tokens are chosen as ``sampling.py`` chooses them, by the same arithmetic in float64; the random
@@ -184,3 +185,4 @@ def _drawn(probabilities: Tensor, uniform: Tensor, top_k: Tensor, top_p: Tensor)
     aim = uniform * tf.gather(sums, kept - 1, batch_dims=1)
     passed = tf.reduce_sum(tf.cast(sums <= aim[:, None], tf.int64), axis=1)
     return tf.gather(order, tf.minimum(passed, kept - 1), batch_dims=1)
+# end

@@ -1,3 +1,4 @@
+# only: text-generation
 """What TorchServe runs: texts side by side, which join and leave at every token.
 
 With continuous batching TorchServe's worker calls :func:`handle` again and again with the requests
@@ -139,8 +140,6 @@ class Handler:
             )
         if not all(0 <= token < self._model.vocabulary_size for token in prompt.tokens):
             raise ValueError("a token is not in the vocabulary")
-        if prompt.sampling.top_k < 0 or (prompt.sampling.seed or 0) < 0:
-            raise ValueError("top_k or seed is negative")
         return prompt
 
     def _next_waiting(self) -> Answer | None:
@@ -199,3 +198,4 @@ def _stopping(is_last: bool) -> Any:  # noqa: FBT001  # TorchServe calls what th
 
 def _line(**said: Any) -> bytes:
     return json.dumps(said).encode() + b"\n"
+# end

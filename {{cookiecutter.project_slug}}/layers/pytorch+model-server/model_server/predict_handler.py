@@ -1,3 +1,4 @@
+# only: predict
 """What TorchServe runs: batches of many requests through the model.
 
 TorchServe's worker calls :func:`handle` with the requests that share a batch. Each is a batch of
@@ -124,3 +125,4 @@ def _alike(batches: dict[int, Arrays], most: int) -> Iterator[list[int]]:
             together.append(number)
             rows += size
         yield together
+# end

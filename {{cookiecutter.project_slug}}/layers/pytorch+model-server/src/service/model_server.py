@@ -1,4 +1,4 @@
-"""TorchServe's inference API: connections, the token, errors."""
+"""The model in TorchServe: its inference API over HTTP, the token, errors."""
 
 import contextlib
 import json
@@ -6,14 +6,36 @@ import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+# only: text-generation
+from dataclasses import asdict
+# end
 from http import HTTPStatus
 from pathlib import Path
+# only: predict
 
-from service import server_errors
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+# end
+
+from service import errors
+# only: predict
+from service.errors import Garbage, Refused, ServerError
+# end
+# only: text-generation
+from service.errors import Garbage, InputFailed, Refused, ServerError, Unreachable
+# end
 from service.http_client import HttpClient
+# only: predict
+from service.manifest import Arrays, Manifest
+# end
+# only: text-generation
 from service.manifest import Manifest
-from service.server_errors import Refused, ServerError
+# end
 from service.settings import Settings
+# only: text-generation
+from service.texts import FinishReason, Prompt
+# end
 
 _CUT = 300
 """Characters of the server's own words that are kept."""
@@ -63,7 +85,7 @@ class Key:
         return self.read_again()
 
 
-class TorchServe:
+class ModelServer:
     """One version of a model in TorchServe, for all threads of this process.
 
     Args:
@@ -75,6 +97,7 @@ class TorchServe:
         self._path = f"/predictions/{manifest.name}/{manifest.version}"
         self._http = HttpClient(settings.model_server_url, settings.http_threads)
         self._key = Key(settings.model_server_key_file)
+        self.close = self._http.close
 
     def is_ready(self, *, timeout_seconds: float) -> bool:
         """Whether the version is registered; its worker may still be loading it.
@@ -90,8 +113,40 @@ class TorchServe:
             raise _to_error(status, answer)
         return True
 
+    # only: predict
+    def predict(self, batch: Arrays, *, timeout_seconds: float) -> Arrays:
+        """The outputs for *batch*, as ``Server`` says; tensors go as safetensors."""
+        body = save({name: np.ascontiguousarray(array) for name, array in batch.items()})
+        with self._post(body, timeout_seconds) as chunks:
+            answer = b"".join(chunks)
+        try:
+            return dict(load(answer))
+        except SafetensorError as error:
+            raise Garbage(f"TorchServe's answer is no safetensors: {error}") from error
+
+    # end
+    # only: text-generation
+    def generate(
+        self, prompt: Prompt, *, timeout_seconds: float
+    ) -> "Generator[int | FinishReason]":
+        """What follows *prompt*, as ``Server`` says; a line of JSON for each step."""
+        request = {
+            "tokens": list(prompt.tokens),
+            "sampling": asdict(prompt.sampling),
+            "max_new_tokens": prompt.max_new_tokens,
+            "end_tokens": sorted(prompt.end_tokens),
+        }
+        body = json.dumps(request).encode()
+        with self._post(body, timeout_seconds) as chunks:
+            for line in _lines(chunks):
+                yield from _items(line)
+                if b"finish_reason" in line:
+                    return
+        raise Unreachable("TorchServe has broken off within a text")
+
+    # end
     @contextmanager
-    def post(self, body: bytes, *, seconds: float) -> Generator[Generator[bytes]]:
+    def _post(self, body: bytes, seconds: float) -> Generator[Generator[bytes]]:
         """The model's answer to *body*, as it comes.
 
         Raises:
@@ -101,10 +156,6 @@ class TorchServe:
             if status != HTTPStatus.OK:
                 raise _to_error(status, b"".join(chunks))
             yield chunks
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
 
     @contextmanager
     def _open(
@@ -143,11 +194,46 @@ def _to_error(status: int, answer: bytes) -> ServerError:
     text = answer[:_CUT].decode(errors="replace")
     message = f"TorchServe answers {status}: {text}"
     if status == HTTPStatus.SERVICE_UNAVAILABLE and "ServiceUnavailableException" in text:
-        return server_errors.Busy(message)
+        return errors.Busy(message)
     if status == HTTPStatus.FAILED_DEPENDENCY:
-        return server_errors.InputFailed(message)
+        return errors.InputFailed(message)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return server_errors.Failed(message)
+        return errors.Failed(message)
     if status >= HTTPStatus.BAD_REQUEST:
-        return server_errors.Refused(message)
-    return server_errors.Garbage(message)
+        return errors.Refused(message)
+    return errors.Garbage(message)
+# only: text-generation
+
+
+def _lines(chunks: Generator[bytes]) -> Generator[bytes]:
+    """The lines that are not empty; TorchServe sends empty ones while nothing comes."""
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from filter(None, lines)
+
+
+def _items(line: bytes) -> "Generator[int | FinishReason]":
+    """What one step has brought.
+
+    Raises:
+        InputFailed: the model raised on this prompt.
+        Refused: the handler does not take the prompt.
+        Garbage: *line* is none of the handler's.
+    """
+    try:
+        step = json.loads(line)
+        tokens = [int(token) for token in step.get("tokens", [])]
+        reason, error = step.get("finish_reason"), step.get("error")
+    except (ValueError, TypeError, AttributeError) as fault:
+        raise Garbage(f"TorchServe sends a line that is none: {line[:300]!r}") from fault
+    yield from tokens
+    if error == "model_failed":
+        raise InputFailed("the model raised on this prompt")
+    if error is not None:
+        raise Refused(f"TorchServe's handler refuses the prompt: {str(error)[:300]}")
+    if reason is not None:
+        if reason not in {"stop", "length"}:
+            raise Garbage(f"TorchServe sends the reason {reason!r}")
+        yield reason
+# end

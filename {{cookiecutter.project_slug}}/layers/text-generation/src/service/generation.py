@@ -1,3 +1,4 @@
+# only: in-process | pytorch
 """The running batch: sequences side by side, each in a row of the model (continuous batching).
 
 In each round at most ``prefill_tokens`` of new prompts are read, and then every running sequence
@@ -61,11 +62,8 @@ class _Sequence:
 class Rows:
     """The rows of a decoder, and the sequences in them.
 
-    Args:
-        decoder: runs the model.
-        metrics: where steps and tokens are counted.
-        most: most sequences that run side by side.
-        prefill_tokens: most tokens of prompts that are read between two tokens of the others.
+    At most *most* run side by side, and at most *prefill_tokens* tokens of prompts are read between
+    two tokens of the others.
     """
 
     def __init__(
@@ -98,17 +96,13 @@ class Rows:
         return 0.0 if since is None else time.monotonic() - since
 
     def round(self, next_waiting: Callable[[], Answer | None]) -> None:
-        """Let sequences join and leave, and give each that runs one more token.
-
-        Args:
-            next_waiting: gives what begins next; ``None`` when nothing waits.
-        """
+        """Let sequences join and leave, and give each that runs one more token."""
         self.drop_given_up()
         left = self._prefill_tokens
         while left > 0:
             if not self.is_reading:
                 answer = next_waiting() if self.running < self._most else None
-                if answer is None:
+                if answer is None:  # nothing waits, or has room
                     break
                 self.begin(answer)
             left -= self.read(left)
@@ -246,3 +240,4 @@ class Rows:
         newest = time.monotonic() - sequence.started
         known = self.seconds_per_sequence or newest
         self.seconds_per_sequence = known + _SMOOTHING * (newest - known)
+# end

@@ -1,3 +1,4 @@
+# only: in-process
 """Tokens -> logits, step by step: a graph, and what it has read of each running sequence."""
 
 from typing import Any
@@ -101,3 +102,4 @@ class Model:
             positions[:, None, None, :],
         )
         return tf.stack([tf.broadcast_to(part, shape) for part in parts], axis=-1)
+# end
