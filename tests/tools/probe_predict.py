@@ -5,7 +5,7 @@ from typing import Any
 import samples
 from model.preprocess import Task
 from service.owner import INPUT_FIELD
-from service.protocols.open_inference import HEADER_LENGTH
+from service.web.tensors import HEADER_LENGTH
 from tensors import in_bytes, in_json
 
 INFER = "/v2/models/default/infer"

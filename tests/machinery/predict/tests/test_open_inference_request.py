@@ -10,8 +10,7 @@ import pytest
 
 from service.errors import CallerError, InvalidInput, MalformedBody
 from service.manifest import Arrays, ModelVersion, Signature, Tensor
-from service.protocols.open_inference.request import Inference, read_request
-from service.protocols.open_inference.response import write_response
+from service.web.tensors import Inference, read_request, write_response
 
 SIGNATURE = Signature(
     inputs=[

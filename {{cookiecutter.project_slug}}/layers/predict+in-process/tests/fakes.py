@@ -18,8 +18,8 @@ SETTINGS_OF_THE_MODEL = ("MODEL_DIR", "MODEL_VERSION", "MODEL_FORMAT")
 class FakeModel:
     """Answers from the input's own numbers; can be made slow, or to raise.
 
-    The same constructor as ``service.model.Model``, so that a class made by ``fake_model`` can be
-    handed to the pipeline in its place.
+    The same arguments as ``service.pipeline.load_model``, so that a class made by ``fake_model``
+    can be handed to the pipeline in its place.
     """
 
     gate: threading.Event
@@ -35,7 +35,7 @@ class FakeModel:
         assert threads > 0
         assert manifest.artefact(format_name).path
 
-    def predict(self, inputs: Sequence[Arrays]) -> list[Arrays]:
+    def __call__(self, inputs: Sequence[Arrays]) -> list[Arrays]:
         """Score each of *inputs*; raise if one of them is the poison."""
         self.entered.set()
         self.gate.wait(10)

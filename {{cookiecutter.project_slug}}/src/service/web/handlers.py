@@ -22,15 +22,15 @@ class Health(BaseModel):
 
 
 def livez(context: Context, _request: Request) -> Reply:
-    """Yes, unless a restart would help."""
+    """Is a restart needed?"""
     check_live(context)
-    return Reply(Health(status="live").model_dump_json().encode())
+    return Reply.of(Health(status="live"))
 
 
 def readyz(context: Context, _request: Request) -> Reply:
-    """Yes when the model is loaded and warm, until the service is about to stop."""
+    """Can requests be sent here?"""
     check_ready(context)
-    return Reply(Health(status="ready").model_dump_json().encode())
+    return Reply.of(Health(status="ready"))
 
 
 def check_live(context: Context) -> None:
@@ -48,27 +48,23 @@ def check_ready(context: Context) -> None:
 
 
 def metrics(context: Context, _request: Request) -> Reply:
-    """The metrics for Prometheus."""
+    """Metrics for Prometheus."""
     context.metrics.ready.set(context.pipeline.is_ready)
     return Reply(context.metrics.render(), CONTENT_TYPE)
 
 
 def page(_context: Context, _request: Request) -> Reply:
-    """The page to try the model."""
+    """A page to try the model."""
     return _file("index.html")
 
 
 def docs(_context: Context, _request: Request) -> Reply:
-    """The page that shows the description of the routes."""
+    """This description, to read."""
     return _file("docs.html")
 
 
 def static(_context: Context, request: Request) -> Reply:
-    """A file of the pages.
-
-    Raises:
-        NotFound: there is no such file.
-    """
+    """A file of the pages."""
     return _file(request.parameters["name"])
 
 

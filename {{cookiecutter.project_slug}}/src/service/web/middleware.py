@@ -8,6 +8,7 @@ import io
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -42,6 +43,7 @@ _SECURITY_HEADERS = [
 ]
 
 
+@dataclass(frozen=True)
 class Middleware:
     """The outermost WSGI application.
 
@@ -52,27 +54,19 @@ class Middleware:
         is_draining: whether the service is about to stop; connections are then closed.
     """
 
-    def __init__(
-        self,
-        app: "WSGIApplication",
-        *,
-        metrics: Metrics,
-        max_body_bytes: int,
-        is_draining: Callable[[], bool],
-    ) -> None:
-        self._app = app
-        self._metrics = metrics
-        self._max_body_bytes = max_body_bytes
-        self._is_draining = is_draining
+    app: "WSGIApplication"
+    metrics: Metrics
+    max_body_bytes: int
+    is_draining: Callable[[], bool]
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         """Answer one request."""
-        exchange = _Exchange(environ, start_response, self._metrics, self._is_draining)
+        exchange = _Exchange(self, environ, start_response)
         try:
-            _read_body(environ, self._max_body_bytes)
-            answer = self._app(environ, exchange.start_response)
+            _read_body(environ, self.max_body_bytes)
+            answer = self.app(environ, exchange.start_response)
         except CallerError as error:
             answer = exchange.refuse(error)
         except Exception:  # noqa: BLE001  # a bug, which no caller should have to guess
@@ -82,22 +76,22 @@ class Middleware:
 
 
 class _Exchange:
-    """One request and its answer."""
+    """One request and its answer, whose body is read from here.
+
+    No generator: one that was never begun runs nothing when it is closed, and a caller may leave
+    before the first chunk.
+    """
 
     def __init__(
-        self,
-        environ: "WSGIEnvironment",
-        start_response: "StartResponse",
-        metrics: Metrics,
-        is_draining: Callable[[], bool],
+        self, service: Middleware, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> None:
+        self._service = service
         self._environ = environ
         self._start_response = start_response
-        self._metrics = metrics
-        self._is_draining = is_draining
         self._started = time.monotonic()
         self._status = "500"
         self._is_complete = False
+        self._is_closed = False
         self._method = str(environ["REQUEST_METHOD"])
         self._path = str(environ.get("PATH_INFO", ""))
         given = str(environ.get("HTTP_X_REQUEST_ID", ""))
@@ -105,7 +99,7 @@ class _Exchange:
         environ[REQUEST_ID] = self._id
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=self._id)
-        metrics.in_flight.inc()
+        service.metrics.in_flight.inc()
 
     def start_response(
         self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
@@ -114,7 +108,7 @@ class _Exchange:
         self._status = status.partition(" ")[0]
         self._is_complete = any(name.lower() == "content-length" for name, _ in headers)
         ours = [("X-Request-Id", self._id), *_SECURITY_HEADERS]
-        if self._is_draining():
+        if self._service.is_draining():
             ours.append(("Connection", "close"))
         return self._start_response(status, [*headers, *ours], exc_info)
 
@@ -126,51 +120,10 @@ class _Exchange:
         return [body]
 
     def finish(self, answer: Iterable[bytes]) -> Iterable[bytes]:
-        """The body; the log line and metrics when it is sent."""
-        body = _Body(answer, is_sent=self._method != "HEAD", record=self._record)
-        return list(body) if self._is_complete else body
-
-    def _record(self) -> None:
-        seconds = time.monotonic() - self._started
-        route = self._environ.get(ROUTE) or self._refused_route()
-        method = self._method if self._method in {"GET", "HEAD", "POST"} else "other"
-        self._metrics.in_flight.dec()
-        self._metrics.requests.labels(method, route, self._status).inc()
-        self._metrics.request_seconds.labels(route).observe(seconds)
-        write = log.debug if route in {"/livez", "/readyz", "/metrics"} else log.info
-        write(
-            "request",
-            method=self._method,
-            path=self._path,
-            status=int(self._status),
-            milliseconds=round(seconds * 1000, 1),
-        )
-
-    def _refused_route(self) -> str:
-        """The route of a request that no handler has seen."""
-        found = route_of(self._path)
-        return found.path if found else "other"
-
-
-class _Body:
-    """The body of an answer on its way out.
-
-    No generator: one that was never begun runs nothing when it is closed, and a caller may leave
-    before the first chunk.
-
-    Args:
-        chunks: the body; closed at the end, where it can be.
-        is_sent: whether there is more than headers to send.
-        record: called once at the end, be it early or by an error.
-    """
-
-    def __init__(
-        self, chunks: Iterable[bytes], *, is_sent: bool, record: Callable[[], None]
-    ) -> None:
-        self._chunks = iter(chunks if is_sent else ())
-        self._close = getattr(chunks, "close", None)
-        self._record = record
-        self._is_closed = False
+        """The body, without chunks for HEAD; *answer* is closed at its end, where it can be."""
+        self._chunks = iter(() if self._method == "HEAD" else answer)
+        self._close = getattr(answer, "close", None)
+        return list(self) if self._is_complete else self
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -192,6 +145,25 @@ class _Body:
                 self._close()
         finally:
             self._record()
+
+    def _record(self) -> None:
+        """Write the log line and count the request."""
+        seconds = time.monotonic() - self._started
+        found = route_of(self._path)  # of a request that no handler has seen
+        route = self._environ.get(ROUTE) or (found.path if found else "other")
+        method = self._method if self._method in {"GET", "HEAD", "POST"} else "other"
+        metrics = self._service.metrics
+        metrics.in_flight.dec()
+        metrics.requests.labels(method, route, self._status).inc()
+        metrics.request_seconds.labels(route).observe(seconds)
+        write = log.debug if route in {"/livez", "/readyz", "/metrics"} else log.info
+        write(
+            "request",
+            method=self._method,
+            path=self._path,
+            status=int(self._status),
+            milliseconds=round(seconds * 1000, 1),
+        )
 
 
 def _read_body(environ: "WSGIEnvironment", limit: int) -> None:

@@ -51,26 +51,29 @@ class Route:
     Args:
         method: ``GET`` answers HEAD too; ``POST`` calls the model.
         path: a name in braces matches any part between two slashes.
-        handler: answers.
-        name: of the operation.
-        summary: what it answers.
+        handler: answers; the first line of its docstring is the summary.
         tag: under which it is listed.
         answers: the response by status; a route without any is not described.
         body: what is accepted, by Content-Type.
         headers: that the caller may send.
         problem: how errors are told.
+        name: of the operation; the handler's when empty.
     """
 
     method: Literal["GET", "POST"]
     path: str
     handler: Callable[[Context, Request], Reply]
-    name: str
-    summary: str
     tag: str
     answers: dict[str, Response] = field(default_factory=dict)
     body: dict[str, MediaType] | None = None
     headers: tuple[Parameter, ...] = ()
     problem: type[Problem] = Problem
+    name: str = ""
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return self.name or self.handler.__name__
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -80,26 +83,21 @@ class Route:
     def item(self) -> PathItem:
         """Its part of the description."""
         named = re.findall(r"\{(\w+)\}", self.path)
-        path = [parameter(name, "path", _PATH_PARAMETERS[name]) for name in named]
-        if self.method == "GET":
-            return PathItem(get=self._operation(path, self.answers))
-        failures = {
-            status: problem(meaning, self.problem, retry_after=status == "503")
-            for status, meaning in _CALL_PROBLEMS.items()
-        }
-        return PathItem(
-            post=self._operation([*path, *self.headers, _TIMEOUT], self.answers | failures)
-        )
-
-    def _operation(self, parameters: list[Parameter], responses: dict[str, Response]) -> Operation:
-        return Operation(
-            operationId=self.name,
-            summary=self.summary,
+        parameters = [parameter(name, "path", _PATH_PARAMETERS[name]) for name in named]
+        responses = dict(self.answers)
+        if self.method == "POST":
+            parameters += [*self.headers, _TIMEOUT]
+            for status, meaning in _CALL_PROBLEMS.items():
+                responses[status] = problem(meaning, self.problem, retry_after=status == "503")
+        operation = Operation(
+            operationId=self.operation,
+            summary=str(self.handler.__doc__).partition("\n")[0].rstrip("."),
             tags=[self.tag],
             parameters=parameters or None,
             requestBody=RequestBody(required=True, content=self.body) if self.body else None,
             responses=responses,
         )
+        return PathItem(get=operation) if self.method == "GET" else PathItem(post=operation)
 
 
 def describe(routes: Iterable[Route]) -> bytes:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.errors import CallerError, MethodNotAllowed
 # only: text-generation
-from service.protocols.openai_responses import Error
+from service.web.openai_responses import Error
 # end
 
 MEDIA_TYPE = "application/problem+json"

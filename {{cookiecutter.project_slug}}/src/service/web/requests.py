@@ -55,6 +55,11 @@ class Reply:
     status: HTTPStatus = HTTPStatus.OK
     headers: dict[str, str] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, message: BaseModel) -> "Reply":
+        """*message* in JSON."""
+        return cls(message.model_dump_json().encode())
+
 
 class Request:
     """One request, behind the middleware.

@@ -5,8 +5,8 @@ import re
 from openapi_pydantic import MediaType, Response, Schema
 
 # only: predict
-from service.protocols.open_inference import messages as v2
 from service.web import handlers, open_inference
+from service.web import open_inference_messages as v2
 from service.web.handlers import Health
 from service.web.openapi import Route, describe, json, problem, text
 from service.web.predict import BODY, PredictManyResponse, PredictResponse, predict
@@ -15,17 +15,17 @@ from service.web.requests import Context, Reply, Request
 # end
 # only: text-generation
 from service.owner import GenerateEvent, GenerateRequest, GenerateResponse
-from service.protocols.openai_requests import ChatRequest, CompletionRequest
-from service.protocols.openai_responses import (
+from service.web import events, handlers, openai
+from service.web.generate import generate
+from service.web.handlers import Health
+from service.web.openai_requests import ChatRequest, CompletionRequest
+from service.web.openai_responses import (
     ChatCompletion,
     ChatCompletionChunk,
     Model,
     ModelList,
     TextCompletion,
 )
-from service.web import events, handlers, openai
-from service.web.generate import generate
-from service.web.handlers import Health
 from service.web.openapi import Route, describe, json, media, problem, text
 from service.web.problems import OpenAIProblem
 from service.web.requests import Context, Reply, Request
@@ -33,12 +33,19 @@ from service.web.requests import Context, Reply, Request
 
 
 def openapi(_context: Context, _request: Request) -> Reply:
-    """The description of all routes."""
+    """This description."""
     return Reply(_DESCRIPTION)
 
 
+_OPENAPI = Response(
+    description="OpenAPI 3.1.",
+    content={"application/json": MediaType(media_type_schema=Schema(type="object"))},
+)
 # only: predict
 _V2 = "open inference protocol"
+_PREDICTED = json("The answer or answers.", PredictResponse, PredictManyResponse)
+_METADATA = json("Its inputs and outputs.", v2.ModelMetadata)
+_IS_READY = json("Yes.", v2.ModelReady)
 _NOT_FOUND = problem("Another model is served, or another version.", InferenceProblem)
 _NOT_READY = problem("Not yet, or no longer.", InferenceProblem, retry_after=True)
 _STUCK = problem("A restart is needed.", InferenceProblem)
@@ -48,31 +55,23 @@ def _v2_model(path: str, name: str) -> tuple[Route, ...]:
     """The routes of a model, or of a version of it."""
     return (
         Route(
-            "GET",
-            path,
-            open_inference.model,
-            name,
-            "What the model takes and gives",
-            _V2,
-            {"200": json("Its inputs and outputs.", v2.ModelMetadata), "404": _NOT_FOUND},
+            "GET", path, open_inference.model, _V2, {"200": _METADATA, "404": _NOT_FOUND}, name=name
         ),
         Route(
             "GET",
             f"{path}/ready",
             open_inference.model_ready,
-            f"{name}_ready",
-            "Is the model ready?",
             _V2,
-            {"200": json("Yes.", v2.ModelReady), "404": _NOT_FOUND, "503": _NOT_READY},
+            {"200": _IS_READY, "404": _NOT_FOUND, "503": _NOT_READY},
+            name=f"{name}_ready",
         ),
         Route(
             "POST",
             f"{path}/infer",
             open_inference.infer,
-            f"{name}_infer",
-            "Run the model on tensors",
             _V2,
             {"200": open_inference.ANSWER, "404": _NOT_FOUND},
+            name=f"{name}_infer",
             body=open_inference.BODY,
             headers=(open_inference.LENGTH,),
             problem=InferenceProblem,
@@ -86,41 +85,14 @@ _V1 = "openai api"
 _NOT_FOUND = problem("Another model is served.", OpenAIProblem)
 # end
 ROUTES = (
-    Route(
-        "GET",
-        "/",
-        handlers.page,
-        "page",
-        "A page to try the model",
-        "pages",
-        {"200": text("HTML.", "text/html")},
-    ),
+    Route("GET", "/", handlers.page, "pages", {"200": text("HTML.", "text/html")}),
     # only: predict
-    Route(
-        "POST",
-        "/predict",
-        predict,
-        "predict",
-        "Predict one input or several",
-        "model",
-        {"200": json("The answer or answers.", PredictResponse, PredictManyResponse)},
-        body=BODY,
-    ),
-    Route(
-        "GET",
-        "/v2",
-        open_inference.server,
-        "server",
-        "What this server is",
-        _V2,
-        {"200": json("Its name.", v2.ServerMetadata)},
-    ),
+    Route("POST", "/predict", predict, "model", {"200": _PREDICTED}, body=BODY),
+    Route("GET", "/v2", open_inference.server, _V2, {"200": json("Its name.", v2.ServerMetadata)}),
     Route(
         "GET",
         "/v2/health/live",
         open_inference.server_live,
-        "server_live",
-        "As `/livez`",
         _V2,
         {"200": json("Yes.", v2.ServerLive), "503": _STUCK},
     ),
@@ -128,8 +100,6 @@ ROUTES = (
         "GET",
         "/v2/health/ready",
         open_inference.server_ready,
-        "server_ready",
-        "As `/readyz`",
         _V2,
         {"200": json("Yes.", v2.ServerReady), "503": _NOT_READY},
     ),
@@ -141,27 +111,15 @@ ROUTES = (
         "POST",
         "/generate",
         generate,
-        "generate",
-        "Go on with a text",
         "model",
         {"200": events.described(GenerateResponse, GenerateEvent)},
         body={"application/json": media(GenerateRequest)},
     ),
-    Route(
-        "GET",
-        "/v1/models",
-        openai.models,
-        "models",
-        "The models",
-        _V1,
-        {"200": json("One model.", ModelList)},
-    ),
+    Route("GET", "/v1/models", openai.models, _V1, {"200": json("One model.", ModelList)}),
     Route(
         "GET",
         "/v1/models/{name}",
         openai.model,
-        "model",
-        "One model",
         _V1,
         {"200": json("The model.", Model), "404": _NOT_FOUND},
     ),
@@ -169,8 +127,6 @@ ROUTES = (
         "POST",
         "/v1/completions",
         openai.complete,
-        "complete",
-        "Go on with texts",
         _V1,
         {"200": events.described(TextCompletion, TextCompletion), "404": _NOT_FOUND},
         body={"application/json": media(CompletionRequest)},
@@ -180,8 +136,6 @@ ROUTES = (
         "POST",
         "/v1/chat/completions",
         openai.chat,
-        "chat",
-        "Go on with a conversation",
         _V1,
         {"200": events.described(ChatCompletion, ChatCompletionChunk), "404": _NOT_FOUND},
         body={"application/json": media(ChatRequest)},
@@ -192,8 +146,6 @@ ROUTES = (
         "GET",
         "/livez",
         handlers.livez,
-        "livez",
-        "Is a restart needed?",
         "health",
         {"200": json("No.", Health), "503": problem("Yes.")},
     ),
@@ -201,8 +153,6 @@ ROUTES = (
         "GET",
         "/readyz",
         handlers.readyz,
-        "readyz",
-        "Can requests be sent here?",
         "health",
         {
             "200": json("Yes.", Health),
@@ -210,38 +160,11 @@ ROUTES = (
         },
     ),
     Route(
-        "GET",
-        "/metrics",
-        handlers.metrics,
-        "metrics",
-        "Metrics for Prometheus",
-        "health",
-        {"200": text("The metrics.", "text/plain")},
+        "GET", "/metrics", handlers.metrics, "health", {"200": text("The metrics.", "text/plain")}
     ),
-    Route(
-        "GET",
-        "/openapi.json",
-        openapi,
-        "openapi",
-        "This description",
-        "pages",
-        {
-            "200": Response(
-                description="OpenAPI 3.1.",
-                content={"application/json": MediaType(media_type_schema=Schema(type="object"))},
-            )
-        },
-    ),
-    Route(
-        "GET",
-        "/docs",
-        handlers.docs,
-        "docs",
-        "This description, to read",
-        "pages",
-        {"200": text("HTML.", "text/html")},
-    ),
-    Route("GET", "/static/{name}", handlers.static, "static", "A file of the pages", "pages"),
+    Route("GET", "/openapi.json", openapi, "pages", {"200": _OPENAPI}),
+    Route("GET", "/docs", handlers.docs, "pages", {"200": text("HTML.", "text/html")}),
+    Route("GET", "/static/{name}", handlers.static, "pages"),
 )
 
 _DESCRIPTION = describe(route for route in ROUTES if route.answers)

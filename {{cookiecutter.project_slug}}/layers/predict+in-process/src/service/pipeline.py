@@ -6,16 +6,55 @@ Preprocessing and postprocessing run in the request's thread, the model in the e
 import time
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from pathlib import Path
+
+import numpy as np
 
 from service import manifest as manifests
+from service import runtime
 from service.batching import MicroBatcher, Run
 from service.errors import BadValue, DeadlineExceeded, FieldError, InvalidInput
 from service.logs import log
-from service.manifest import Arrays, ModelVersion
+from service.manifest import Arrays, Manifest, ModelVersion
 from service.metrics import Metrics
-from service.model import LoadedModel, Model
 from service.owner import Prediction, Prepared, Task
 from service.settings import Settings
+
+
+def load_model(
+    folder: Path, manifest: Manifest, *, format_name: str | None, threads: int
+) -> Run[Arrays, Arrays]:
+    """Load one artefact, check and warm it.
+
+    Args:
+        folder: the version's.
+        manifest: the version's.
+        format_name: which artefact; the manifest's first when ``None``.
+        threads: threads for one inference.
+
+    Returns:
+        Named arrays of inputs, without a batch axis and of equal shapes, to those of their outputs.
+
+    Raises:
+        OwnerError: the artefact is missing, changed since its export, cannot be loaded, or does
+            not give the golden outputs.
+    """
+    artefact = manifest.artefact(format_name)
+    manifests.check_files(folder, manifest, below=artefact.path)
+    manifests.check_files(folder, manifest, below=manifests.GOLDEN)
+    predict = runtime.load(folder, manifest, artefact, threads)
+    manifests.check_golden(folder, manifest, artefact, predict)
+    golden, _ = manifests.read_golden(folder)
+    predict({name: array[:1] for name, array in golden.items()})  # warm for a lone input
+
+    names = [tensor.name for tensor in manifest.signature.inputs]
+
+    def run(inputs: Sequence[Arrays]) -> list[Arrays]:
+        batch = {name: np.stack([each[name] for each in inputs]) for name in names}
+        outputs = predict(batch)
+        return [{name: array[i] for name, array in outputs.items()} for i in range(len(inputs))]
+
+    return run
 
 
 class Pipeline:
@@ -25,7 +64,7 @@ class Pipeline:
         settings: which version, and how much at a time.
         metrics: where it counts.
         on_failure: told once when the model cannot be loaded.
-        load: makes the model, as ``Model`` does; called in the executor's thread.
+        load: loads the model; called in the executor's thread.
 
     Raises:
         OwnerError: there is no such version.
@@ -36,7 +75,7 @@ class Pipeline:
         settings: Settings,
         metrics: Metrics,
         on_failure: Callable[[Exception], None],
-        load: Callable[..., LoadedModel] = Model,
+        load: Callable[..., Run[Arrays, Arrays]] = load_model,
     ) -> None:
         self._folder = manifests.find_version(settings.model_dir, settings.model_version)
         self.manifest = manifests.read(self._folder)
@@ -151,7 +190,7 @@ class Pipeline:
         self._metrics.model_info.labels(*labels).set(1)
         seconds = round(time.monotonic() - started, 2)
         log.info("ready", model=str(self._folder), seconds=seconds)
-        return model.predict
+        return model
 
 
 def _shapes(arrays: Arrays) -> Hashable:

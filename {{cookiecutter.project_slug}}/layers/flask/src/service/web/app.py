@@ -26,7 +26,7 @@ def create_app(pipeline: Pipeline, settings: Settings, metrics: Metrics) -> Flas
     for route in ROUTES:
         app.add_url_rule(
             route.path.replace("{", "<").replace("}", ">"),
-            endpoint=route.name,
+            endpoint=route.operation,
             view_func=partial(answer, context, route),
             methods=[route.method],
         )

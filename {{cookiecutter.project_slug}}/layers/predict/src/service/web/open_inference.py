@@ -4,25 +4,25 @@ import time
 from collections.abc import Sequence
 
 from openapi_pydantic import Header, MediaType, Response, Schema
-from pydantic import BaseModel
 
+from service.about import BACKEND, PROJECT
 from service.errors import BadValue, InvalidInput, NotFound
-from service.manifest import Arrays
+from service.manifest import Arrays, Tensor
 from service.owner import Task
-from service.protocols.open_inference import HEADER_LENGTH
-from service.protocols.open_inference.messages import (
+from service.web.handlers import check_live, check_ready
+from service.web.open_inference_messages import (
     InferenceRequest,
     InferenceResponse,
+    ModelMetadata,
     ModelReady,
     ServerLive,
+    ServerMetadata,
     ServerReady,
+    TensorMetadata,
 )
-from service.protocols.open_inference.metadata import model_metadata, server_metadata
-from service.protocols.open_inference.request import read_request
-from service.protocols.open_inference.response import write_response
-from service.web.handlers import check_live, check_ready
 from service.web.openapi import media, parameter
 from service.web.requests import Context, Reply, Request
+from service.web.tensors import HEADER_LENGTH, datatype, open_shape, read_request, write_response
 
 _BINARY = MediaType(media_type_schema=Schema(type="string", schema_format="binary"))
 _LENGTH_MEANING = "Bytes of the body that are JSON, where tensors in bytes follow."
@@ -38,40 +38,44 @@ ANSWER = Response(
 
 def server(_context: Context, _request: Request) -> Reply:
     """What this server is."""
-    return _reply(server_metadata())
+    extensions = ["binary_tensor_data"]
+    return Reply.of(
+        ServerMetadata(name=PROJECT["name"], version=PROJECT["version"], extensions=extensions)
+    )
 
 
 def server_live(context: Context, _request: Request) -> Reply:
-    """As ``/livez``."""
+    """As `/livez`."""
     check_live(context)
-    return _reply(ServerLive(live=True))
+    return Reply.of(ServerLive(live=True))
 
 
 def server_ready(context: Context, _request: Request) -> Reply:
-    """As ``/readyz``."""
+    """As `/readyz`."""
     check_ready(context)
-    return _reply(ServerReady(ready=True))
+    return Reply.of(ServerReady(ready=True))
 
 
 def model(context: Context, request: Request) -> Reply:
-    """What the model takes and gives.
-
-    Raises:
-        NotFound: another model is served, or another version.
-    """
+    """What the model takes and gives."""
     _check_model(context, request)
-    return _reply(model_metadata(context.pipeline.manifest, context.pipeline.format_name))
+    manifest = context.pipeline.manifest
+    return Reply.of(
+        ModelMetadata(
+            name=manifest.name,
+            versions=[str(manifest.version)],
+            platform=f"{BACKEND}_{context.pipeline.format_name}",
+            inputs=[_described(tensor) for tensor in manifest.signature.inputs],
+            outputs=[_described(tensor) for tensor in manifest.signature.outputs],
+        )
+    )
 
 
 def model_ready(context: Context, request: Request) -> Reply:
-    """As ``/readyz``, for one model.
-
-    Raises:
-        NotFound: another model is served, or another version.
-    """
+    """Is the model ready?"""
     _check_model(context, request)
     check_ready(context)
-    return _reply(ModelReady(name=request.parameters["name"], ready=True))
+    return Reply.of(ModelReady(name=request.parameters["name"], ready=True))
 
 
 def infer(context: Context, request: Request) -> Reply:
@@ -101,6 +105,7 @@ def infer(context: Context, request: Request) -> Reply:
 
 
 def _check_model(context: Context, request: Request) -> None:
+    """Raise ``NotFound`` where another model is served, or another version."""
     served = context.pipeline.model_version
     name, version = request.parameters["name"], request.parameters.get("version")
     if name != served.name:
@@ -123,5 +128,5 @@ def _check_values(task: Task, inputs: Sequence[Arrays]) -> None:
             raise InvalidInput.of(field, f"number {i} of the batch: {error}") from None
 
 
-def _reply(message: BaseModel) -> Reply:
-    return Reply(message.model_dump_json().encode())
+def _described(tensor: Tensor) -> TensorMetadata:
+    return TensorMetadata(name=tensor.name, datatype=datatype(tensor), shape=open_shape(tensor))

@@ -2,9 +2,8 @@
 
 import io
 from dataclasses import dataclass
-from email.message import Message
 
-from multipart import MultipartError, MultipartParser, ParserLimitReached
+from multipart import MultipartError, MultipartParser, ParserLimitReached, parse_options_header
 from openapi_pydantic import MediaType, Schema
 from pydantic import BaseModel
 
@@ -40,15 +39,21 @@ BODY = {
 
 @dataclass(frozen=True)
 class Inputs:
-    """The inputs of one request.
+    """The inputs of one request, which stand in its *field*.
 
-    ``names`` says where in the request each value stands, for errors. ``is_many`` when the caller
-    asked for several and expects a list, be it of one.
+    ``is_many`` when the caller asked for several and expects a list, be it of one.
     """
 
+    field: str
     values: list[bytes | str]
-    names: list[str]
-    is_many: bool
+    is_many: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        """Where in the request each value stands, for errors."""
+        if not self.is_many:
+            return [self.field]
+        return [f"{self.field}[{i}]" for i in range(len(self.values))]
 
 
 class PredictResponse(Prediction):
@@ -80,7 +85,7 @@ def predict(context: Context, request: Request) -> Reply:
         answer = PredictManyResponse(predictions=predictions, model=model)
     else:
         answer = PredictResponse(**dict(predictions[0]), model=model)
-    return Reply(answer.model_dump_json().encode())
+    return Reply.of(answer)
 
 
 def read_inputs(content_type: str, body: bytes, *, max_inputs: int) -> Inputs:
@@ -91,13 +96,13 @@ def read_inputs(content_type: str, body: bytes, *, max_inputs: int) -> Inputs:
         MalformedBody: *body* is not what *content_type* says.
         InvalidInput: a field is missing, unknown or wrong, or there are too many inputs.
     """
-    media_type = content_type.partition(";")[0].strip().lower()
+    media_type, options = parse_options_header(content_type)
     if media_type == "application/json":
         return _from_json(body, max_inputs)
     if media_type == "multipart/form-data":
-        return _from_form(_boundary(content_type), body, max_inputs)
+        return _from_form(options.get("boundary", ""), body, max_inputs)
     if media_type in RAW_MEDIA_TYPES:
-        return Inputs(values=[body], names=["body"], is_many=False)
+        return Inputs("body", [body])
     found = content_type or "missing"
     raise UnsupportedMediaType(f"Content-Type is {found}; accepted: {', '.join(ACCEPTED)}.")
 
@@ -112,8 +117,7 @@ def _from_json(body: bytes, max_inputs: int) -> Inputs:
     model: type[PredictManyRequest | PredictRequest]
     model = PredictManyRequest if is_many else PredictRequest
     values = validate(model, value).values()
-    names = [f"inputs[{i}]" for i in range(len(values))] if is_many else [INPUT_FIELD]
-    return Inputs(values=list(values), names=names, is_many=is_many)
+    return Inputs("inputs" if is_many else INPUT_FIELD, list(values), is_many)
 
 
 def _from_form(boundary: str, body: bytes, max_inputs: int) -> Inputs:
@@ -138,15 +142,7 @@ def _from_form(boundary: str, body: bytes, max_inputs: int) -> Inputs:
     if not parts:
         raise InvalidInput.of(INPUT_FIELD, "missing")
     _check_count(INPUT_FIELD, len(parts), max_inputs)
-    is_many = len(parts) > 1
-    names = [f"{INPUT_FIELD}[{i}]" for i in range(len(parts))] if is_many else [INPUT_FIELD]
-    return Inputs(values=[raw for _, raw in parts], names=names, is_many=is_many)
-
-
-def _boundary(content_type: str) -> str:
-    header = Message()
-    header["content-type"] = content_type
-    return str(header.get_param("boundary", ""))
+    return Inputs(INPUT_FIELD, [raw for _, raw in parts], is_many=len(parts) > 1)
 
 
 def _check_count(field: str, count: int, max_inputs: int) -> None:

@@ -17,7 +17,7 @@ _ACCEPTED = "application/json"
 
 
 def generate(context: Context, request: Request) -> Reply:
-    """Continue a text.
+    """Go on with a text.
 
     Raises:
         CallerError: as for ``read_request``, ``Pipeline.generate`` and ``Pipeline.complete``.
@@ -42,7 +42,7 @@ def generate(context: Context, request: Request) -> Reply:
         usage=Usage.of(len(tokens), completion.new_tokens),
         model=pipeline.model_version,
     )
-    return Reply(answer.model_dump_json().encode())
+    return Reply.of(answer)
 
 
 def read_request(model: type[Model], request: Request) -> Model:

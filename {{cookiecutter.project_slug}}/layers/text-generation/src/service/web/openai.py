@@ -3,30 +3,29 @@
 from collections.abc import Iterator, Sequence
 
 from service.owner import Usage
-from service.protocols.openai_requests import (
+from service.texts import Generation, TextStream
+from service.web import events
+from service.web.generate import read_request
+from service.web.openai_requests import (
     ChatRequest,
     CompletionRequest,
     TextRequest,
     chat_texts,
     completion_texts,
 )
-from service.protocols.openai_responses import (
+from service.web.openai_responses import (
     ChatWriter,
     CompletionWriter,
     Model,
     ModelList,
     ModelNotFound,
 )
-from service.texts import Generation, TextStream
-from service.web import events
-from service.web.generate import read_request
 from service.web.requests import Context, Reply, Request
 
 
 def models(context: Context, _request: Request) -> Reply:
-    """The models that are served."""
-    answer = ModelList(data=[Model.of(context.pipeline.manifest)])
-    return Reply(answer.model_dump_json().encode())
+    """The models."""
+    return Reply.of(ModelList(data=[Model.of(context.pipeline.manifest)]))
 
 
 def model(context: Context, request: Request) -> Reply:
@@ -36,11 +35,11 @@ def model(context: Context, request: Request) -> Reply:
         ModelNotFound: another is served.
     """
     _check_model(context, request.parameters["name"])
-    return Reply(Model.of(context.pipeline.manifest).model_dump_json().encode())
+    return Reply.of(Model.of(context.pipeline.manifest))
 
 
 def complete(context: Context, request: Request) -> Reply:
-    """Continue texts.
+    """Go on with texts.
 
     Raises:
         CallerError: as for ``read_request``, ``Pipeline.generate`` and ``Pipeline.complete``.
@@ -54,7 +53,11 @@ def complete(context: Context, request: Request) -> Reply:
 
 
 def chat(context: Context, request: Request) -> Reply:
-    """Continue a conversation; errors are those of :func:`complete`."""
+    """Go on with a conversation.
+
+    Raises:
+        CallerError, ModelNotFound: as for ``complete``.
+    """
     wanted = read_request(ChatRequest, request)
     _check_model(context, wanted.model)
     texts = chat_texts(wanted, context.pipeline.task, context.settings.max_inputs)
@@ -85,7 +88,7 @@ def _answer(
         return events.stream(request, messages, stream.close)
     completions = context.pipeline.complete(texts, timeout_seconds=seconds)
     usage = Usage.of(prompt_tokens, sum(each.new_tokens for each in completions))
-    return Reply(writer.whole(completions, usage).model_dump_json().encode())
+    return Reply.of(writer.whole(completions, usage))
 
 
 def _messages(

@@ -1,4 +1,7 @@
-"""What the Open Inference Protocol sends and answers, typed."""
+"""What the Open Inference Protocol (V2) sends and answers, typed.
+
+https://github.com/kserve/open-inference-protocol
+"""
 
 from typing import Annotated, Any, TypeAlias
 

@@ -1,1 +1,0 @@
-"""Protocols that clients and platforms share. Knows nothing of web frameworks."""

@@ -1,1 +1,0 @@
-"""Protocols that clients of other services speak; know nothing of web frameworks."""
