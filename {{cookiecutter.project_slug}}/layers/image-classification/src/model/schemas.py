@@ -7,15 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 INPUT_FIELD = "image"
 """Name of the input in JSON and in a multipart form."""
 
-RAW_MEDIA_TYPES = (
-    "image/png",
-    "image/jpeg",
-    "image/webp",
-    "image/gif",
-    "image/bmp",
-    "application/octet-stream",
-)
-"""Content-Types of a body that is nothing but one input."""
+RAW_MEDIA_TYPES = ("image/*", "application/octet-stream")
+"""Content-Types of a body that is nothing but one input; the file says which format it has."""
 
 Base64Image = Annotated[
     str,

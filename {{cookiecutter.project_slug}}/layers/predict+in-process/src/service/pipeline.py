@@ -3,6 +3,7 @@
 Preprocessing and postprocessing run in the request's thread, the model in the executor's.
 """
 
+import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -46,6 +47,7 @@ class Pipeline:
         self.is_draining = False
         self._settings = settings
         self._metrics = metrics
+        self._preprocessing = threading.BoundedSemaphore(settings.max_preprocessing)
         self._load = load
         self._batcher = MicroBatcher[Arrays, Arrays](
             self._prepare,
@@ -100,7 +102,7 @@ class Pipeline:
         """
         deadline = time.monotonic() + timeout_seconds
         with self._metrics.preprocess_seconds.time():
-            prepared = self._preprocess(values, names)
+            prepared = self._preprocess(values, names, deadline)
         outputs = self.run([each.arrays for each in prepared], deadline=deadline)
         return [
             self.task.postprocess(each, output)
@@ -126,13 +128,24 @@ class Pipeline:
             for answer in answers:  # what is still queued
                 answer.cancel()
 
-    def _preprocess(self, values: Sequence[bytes | str], names: Sequence[str]) -> list[Prepared]:
+    def _preprocess(
+        self, values: Sequence[bytes | str], names: Sequence[str], deadline: float
+    ) -> list[Prepared]:
+        try:
+            self.task.check_request(values)
+        except BadValue as error:
+            raise InvalidInput.of("body", str(error)) from None
         prepared, wrong = [], []
         for name, value in zip(names, values, strict=True):
+            left = deadline - time.monotonic()
+            if left <= 0 or not self._preprocessing.acquire(timeout=left):
+                raise DeadlineExceeded("No answer in the time that the caller waits.")
             try:
                 prepared.append(self.task.preprocess(value))
             except BadValue as error:
                 wrong.append(FieldError(name, str(error)))
+            finally:
+                self._preprocessing.release()
         if wrong:
             raise InvalidInput(f"{wrong[0].field}: {wrong[0].detail}", fields=wrong)
         return prepared

@@ -3,6 +3,7 @@
 Preprocessing and postprocessing run in the request's thread, the model in the server.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
@@ -10,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from service import manifest as manifests
-from service.errors import BadValue, FieldError, InvalidInput
+from service.errors import BadValue, DeadlineExceeded, FieldError, InvalidInput
 from service.logs import log
 from service.manifest import Arrays, Manifest, ModelVersion, Tensor
 from service.metrics import Metrics
@@ -59,6 +60,7 @@ class Pipeline:
         self.server = connect(settings, self.manifest)
         self.is_draining = False
         self._metrics = metrics
+        self._preprocessing = threading.BoundedSemaphore(settings.max_preprocessing)
         self._max_batch_size = settings.max_batch_size
         self._upstream = Upstream(
             metrics,
@@ -121,7 +123,7 @@ class Pipeline:
         """
         deadline = time.monotonic() + timeout_seconds
         with self._metrics.preprocess_seconds.time():
-            prepared = self._preprocess(values, names)
+            prepared = self._preprocess(values, names, deadline)
         outputs = self.run([each.arrays for each in prepared], deadline=deadline)
         return [
             self.task.postprocess(each, output)
@@ -152,13 +154,24 @@ class Pipeline:
                 found[number] = {name: array[row] for name, array in outputs.items()}
         return [found[number] for number in range(len(arrays))]
 
-    def _preprocess(self, values: Sequence[bytes | str], names: Sequence[str]) -> list[Prepared]:
+    def _preprocess(
+        self, values: Sequence[bytes | str], names: Sequence[str], deadline: float
+    ) -> list[Prepared]:
+        try:
+            self.task.check_request(values)
+        except BadValue as error:
+            raise InvalidInput.of("body", str(error)) from None
         prepared, wrong = [], []
         for name, value in zip(names, values, strict=True):
+            left = deadline - time.monotonic()
+            if left <= 0 or not self._preprocessing.acquire(timeout=left):
+                raise DeadlineExceeded("No answer in the time that the caller waits.")
             try:
                 prepared.append(self.task.preprocess(value))
             except BadValue as error:
                 wrong.append(FieldError(name, str(error)))
+            finally:
+                self._preprocessing.release()
         if wrong:
             raise InvalidInput(f"{wrong[0].field}: {wrong[0].detail}", fields=wrong)
         return prepared

@@ -3,6 +3,7 @@
 import io
 from dataclasses import dataclass
 from email.message import Message
+from fnmatch import fnmatchcase
 
 from multipart import MultipartError, MultipartParser, ParserLimitReached
 from openapi_pydantic import MediaType, Schema
@@ -96,7 +97,7 @@ def read_inputs(content_type: str, body: bytes, *, max_inputs: int) -> Inputs:
         return _from_json(body, max_inputs)
     if media_type == "multipart/form-data":
         return _from_form(_boundary(content_type), body, max_inputs)
-    if media_type in RAW_MEDIA_TYPES:
+    if any(fnmatchcase(media_type, accepted) for accepted in RAW_MEDIA_TYPES):
         return Inputs(values=[body], names=["body"], is_many=False)
     found = content_type or "missing"
     raise UnsupportedMediaType(f"Content-Type is {found}; accepted: {', '.join(ACCEPTED)}.")
@@ -121,13 +122,21 @@ def _from_form(boundary: str, body: bytes, max_inputs: int) -> Inputs:
         raise MalformedBody("Content-Type is multipart/form-data without a boundary.")
     in_memory = len(body) + 1
     parser = MultipartParser(
-        io.BytesIO(body), boundary, len(body), spool_limit=in_memory, memory_limit=in_memory
+        io.BytesIO(body),
+        boundary,
+        len(body),
+        charset="latin-1",  # of the headers: every byte can be read, in file names of any encoding
+        spool_limit=in_memory,
+        memory_limit=in_memory,
     )
     try:
-        parts = [(part.name, part.raw) for part in parser]
+        parts = [
+            (part.name.encode("latin-1", "replace").decode(errors="replace"), part.raw)
+            for part in parser
+        ]
     except ParserLimitReached as error:
         raise InvalidInput.of("body", f"the form is too large: {error}") from None
-    except (MultipartError, UnicodeError) as error:
+    except MultipartError as error:
         raise MalformedBody(f"The body is not a multipart form: {error}.") from None
     unknown = sorted({name for name, _ in parts} - {INPUT_FIELD})
     if unknown:
