@@ -9,12 +9,11 @@ import contextlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, floor
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 from pydantic import BaseModel, ConfigDict, Field
 
 from model.schemas import LabelScore, Prediction
@@ -29,8 +28,7 @@ LONGEST_SIDE = 65_535
 """Of an image, in pixels; a JPEG file's own limit."""
 
 Image.MAX_IMAGE_PIXELS = None  # Settings.max_pixels is the limit
-_BAND_PIXELS = 2**20
-"""So many pixels are converted and scaled at a time, which bounds the memory for it."""
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY  # of one text or colour profile
 
 Value: TypeAlias = bytes | str
 """An image file's bytes, or the same in base64."""
@@ -49,7 +47,7 @@ class Parameters(BaseModel):
     scale: float = Field(default=1.0, gt=0)
     """A pixel of value v in [0, 1] goes in as ``(v - mean) / scale``."""
     background: Literal["black", "white"] = "black"
-    """What transparent parts are laid on."""
+    """What transparent parts are laid on; white suits dark drawings without a ground."""
 
     def signature(self, label_count: int) -> Signature:
         """The signature of a model that reads such images."""
@@ -84,13 +82,9 @@ class Task:
         self.settings = settings
 
     def check_request(self, values: Sequence[Value]) -> None:
-        """Refuse the images of one request that are too large together, before one is decoded.
-
-        Raises:
-            BadValue: they have more than ``max_request_pixels``.
-        """
+        """Refuse images that are too large together (``BadValue``), before one is decoded."""
         most = self.settings.max_request_pixels
-        pixels = sum(map(_count_pixels, values)) if len(values) > 1 else 0
+        pixels = sum(map(_count_pixels, values))
         if pixels > most:
             raise BadValue(f"the images have {pixels} pixels together; at most {most} are accepted")
 
@@ -155,7 +149,7 @@ def read_image(content: bytes, parameters: Parameters, *, max_pixels: int) -> Im
     if not content:
         raise BadValue("the image is empty")
     try:
-        image = _open(content)
+        image = Image.open(io.BytesIO(content), formats=FORMATS)
         pixels, longest = image.width * image.height, max(image.size)
         if pixels > max_pixels:
             raise BadValue(f"the image has {pixels} pixels; at most {max_pixels} are accepted")
@@ -167,9 +161,6 @@ def read_image(content: bytes, parameters: Parameters, *, max_pixels: int) -> Im
     except BadValue:
         raise
     except Exception as error:  # Pillow's decoders raise many kinds for a broken file
-        bare = _without_metadata(content)
-        if len(bare) < len(content):
-            return read_image(bare, parameters, max_pixels=max_pixels)
         accepted = ", ".join(FORMATS)
         raise BadValue(f"not an image that can be read; accepted: {accepted}") from error
     with contextlib.suppress(Exception):  # broken EXIF data say nothing
@@ -180,81 +171,41 @@ def read_image(content: bytes, parameters: Parameters, *, max_pixels: int) -> Im
 def to_array(image: Image.Image, parameters: Parameters) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Scale *image* to the model's size.
 
-    Each pixel of the result is the mean of the pixels it covers.
-
-    Args:
-        image: of any mode. ``I`` and ``I;16`` hold 0 to 65535, as in a PNG file, ``F`` 0 to 255,
-            as Pillow converts to it.
-        parameters: size, channels, background and scale.
+    Each pixel of the result is the mean of the pixels it covers. Modes ``I`` and ``I;16`` hold 0 to
+    65535, as PNG files do, ``F`` 0 to 255, as Pillow converts to it.
 
     Returns:
         ``(H, W, C) float32``: ``(v - mean) / scale`` with v in [0, 1].
     """
-    height, width = parameters.height, parameters.width
-    step = image.height / height
-    rows = max(1, int(_BAND_PIXELS / (max(image.width, width) * step)))  # of the result, in a band
-    bands = []
-    for first in range(0, height, rows):
-        last = min(first + rows, height)
-        top, bottom = first * step, min(last * step, image.height)
-        covered = image.crop((0, floor(top), image.width, ceil(bottom)))
-        box = (0, top - floor(top), image.width, bottom - floor(top))
-        flat = _flatten(covered, parameters)
-        scaled = flat.resize((width, last - first), Image.Resampling.BOX, box)
-        bands.append(np.asarray(scaled, dtype=np.float32) / np.float32(255))
-    pixels = np.concatenate(bands)
-    array = (pixels - np.float32(parameters.mean)) / np.float32(parameters.scale)
-    return array.reshape(height, width, parameters.channels)
-
-
-def _flatten(image: Image.Image, parameters: Parameters) -> Image.Image:
-    """*image* in 8-bit grey or RGB, on the background."""
+    size = (parameters.width, parameters.height)
     if image.mode == "F" or image.mode.startswith("I"):
-        values, transparent = np.asarray(image), image.info.get("transparency")  # a shade, if any
-        grey = np.rint(values / np.float32(1 if image.mode == "F" else 257)).clip(0, 255)
-        image = Image.fromarray(grey.astype(np.uint8))
-        if transparent is not None:
-            image.putalpha(Image.fromarray(values != transparent))
-    if image.has_transparency_data:
-        ground = Image.new("RGBA", image.size, parameters.background)
-        image = Image.alpha_composite(ground, image.convert("RGBA"))
-    if image.mode != "L":
-        image = image.convert("RGB")
-    return image.convert("L" if parameters.channels == 1 else "RGB")
+        shades = np.asarray(image.resize(size, Image.Resampling.BOX), dtype=np.float32)
+        shades = np.rint(shades / (1 if image.mode == "F" else 257)).clip(0, 255)
+        image = Image.fromarray(shades.astype(np.uint8))
+    mode = "RGBA" if image.has_transparency_data else "L" if image.mode == "L" else "RGB"
+    if image.mode != mode:  # else it would be a copy
+        image = image.convert(mode)
+    scaled = image.resize(size, Image.Resampling.BOX)
+    if mode == "RGBA":
+        scaled = Image.alpha_composite(Image.new(mode, size, parameters.background), scaled)
+    scaled = scaled.convert("L" if parameters.channels == 1 else "RGB")
+    pixels = np.asarray(scaled, dtype=np.float32) / np.float32(255)
+    array = (pixels - np.float32(parameters.mean)) / np.float32(parameters.scale)
+    return array.reshape(parameters.height, parameters.width, parameters.channels)
 
 
 def _count_pixels(value: Value) -> int:
     with contextlib.suppress(Exception):  # what is no image is refused when it is read
-        image = _open(_without_metadata(_content(value)))
+        image = Image.open(io.BytesIO(_content(value)), formats=FORMATS)
         return image.width * image.height
     return 0
-
-
-def _open(content: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(content), formats=FORMATS)
-
-
-def _without_metadata(content: bytes) -> bytes:
-    """A PNG file without texts and colour profile; Pillow refuses a whole file for large ones."""
-    start = 8
-    if content[:start] != b"\x89PNG\r\n\x1a\n":
-        return content
-    kept = [content[:start]]
-    while start < len(content):
-        end = start + int.from_bytes(content[start : start + 4], "big") + 12
-        if content[start + 4 : start + 8] not in {b"tEXt", b"zTXt", b"iTXt", b"iCCP"}:
-            kept.append(content[start:end])
-        start = end
-    return b"".join(kept)
 
 
 def _content(value: Value) -> bytes:
     """The file; base64 may have line breaks, be URL-safe, and lack its padding."""
     if isinstance(value, bytes):
         return value
-    text = value
-    if text[:5].lower() == "data:":
-        _, _, text = text.partition(",")
+    text = value.partition(",")[2] if value[:5].lower() == "data:" else value
     text = "".join(text.split()).translate(str.maketrans("-_", "+/")).rstrip("=")
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)

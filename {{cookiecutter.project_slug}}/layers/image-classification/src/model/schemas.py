@@ -14,7 +14,7 @@ Base64Image = Annotated[
     str,
     Field(
         min_length=1,
-        description="A PNG, JPEG, WebP, GIF or BMP image in base64; a data: URL will do.",
+        description="A PNG, JPEG, WebP, GIF or BMP image in base64, or a data: URL of it.",
         json_schema_extra={"contentEncoding": "base64"},
     ),
 ]

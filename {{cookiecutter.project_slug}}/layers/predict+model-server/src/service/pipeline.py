@@ -6,6 +6,7 @@ Preprocessing and postprocessing run in the request's thread, the model in the s
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 import numpy as np
@@ -158,23 +159,30 @@ class Pipeline:
         self, values: Sequence[bytes | str], names: Sequence[str], deadline: float
     ) -> list[Prepared]:
         try:
-            self.task.check_request(values)
+            with self._turn(deadline):
+                self.task.check_request(values)
         except BadValue as error:
             raise InvalidInput.of("body", str(error)) from None
         prepared, wrong = [], []
         for name, value in zip(names, values, strict=True):
-            left = deadline - time.monotonic()
-            if left <= 0 or not self._preprocessing.acquire(timeout=left):
-                raise DeadlineExceeded("No answer in the time that the caller waits.")
             try:
-                prepared.append(self.task.preprocess(value))
+                with self._turn(deadline):
+                    prepared.append(self.task.preprocess(value))
             except BadValue as error:
                 wrong.append(FieldError(name, str(error)))
-            finally:
-                self._preprocessing.release()
         if wrong:
             raise InvalidInput(f"{wrong[0].field}: {wrong[0].detail}", fields=wrong)
         return prepared
+
+    @contextmanager
+    def _turn(self, deadline: float) -> Iterator[None]:
+        left = deadline - time.monotonic()
+        if left <= 0 or not self._preprocessing.acquire(timeout=left):
+            raise DeadlineExceeded("No answer in the time that the caller waits.")
+        try:
+            yield
+        finally:
+            self._preprocessing.release()
 
     def _check_model(self) -> None:
         """Compare the server's answers to the golden inputs, as ``Watch`` says."""

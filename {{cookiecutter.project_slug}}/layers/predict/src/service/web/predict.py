@@ -120,14 +120,9 @@ def _from_json(body: bytes, max_inputs: int) -> Inputs:
 def _from_form(boundary: str, body: bytes, max_inputs: int) -> Inputs:
     if not boundary:
         raise MalformedBody("Content-Type is multipart/form-data without a boundary.")
-    in_memory = len(body) + 1
+    most = len(body) + 1  # all in memory; Latin-1 reads file names of any encoding
     parser = MultipartParser(
-        io.BytesIO(body),
-        boundary,
-        len(body),
-        charset="latin-1",  # of the headers: every byte can be read, in file names of any encoding
-        spool_limit=in_memory,
-        memory_limit=in_memory,
+        io.BytesIO(body), boundary, len(body), "latin-1", spool_limit=most, memory_limit=most
     )
     try:
         parts = [
