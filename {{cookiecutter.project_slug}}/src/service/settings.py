@@ -27,6 +27,7 @@ SHUTDOWN_SECONDS = 65
 # only: image-classification
 MAX_BATCH_SIZE = 8
 MAX_PIXELS = 20_000_000
+MAX_REQUEST_PIXELS = 100_000_000
 # end
 # only: encoder
 MAX_BATCH_SIZE = 32
@@ -83,6 +84,8 @@ class Settings(BaseSettings):
     # only: image-classification
     max_pixels: int = Field(default=MAX_PIXELS, ge=1)
     """Largest image, in pixels."""
+    max_request_pixels: int = Field(default=MAX_REQUEST_PIXELS, ge=1)
+    """Most pixels of all images in one request."""
     # end
     # only: text
     max_text_characters: int = Field(default=MAX_TEXT_CHARACTERS, ge=1)
@@ -105,6 +108,8 @@ class Settings(BaseSettings):
     """Most texts that are generated at a time."""
     # end
     # only: predict
+    max_preprocessing: int = Field(default=2, ge=1)
+    """Most inputs that are preprocessed at a time, which bounds CPU and memory."""
     max_batch_size: int = Field(default=MAX_BATCH_SIZE, ge=1)
     """Most inputs in one run of the model; a model server's own limit must not be lower."""
     # end

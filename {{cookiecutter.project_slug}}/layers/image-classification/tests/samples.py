@@ -81,5 +81,6 @@ def is_poison(arrays: Arrays) -> bool:
 
 
 def _difference(arrays: Arrays, content: bytes) -> float:
-    image = to_array(read_image(content, max_pixels=10**6), data.PARAMETERS)
-    return float(np.abs(arrays[SIGNATURE.inputs[0].name] - image).max())
+    image = read_image(content, data.PARAMETERS, max_pixels=10**6)
+    array = to_array(image, data.PARAMETERS)
+    return float(np.abs(arrays[SIGNATURE.inputs[0].name] - array).max())

@@ -147,7 +147,7 @@ def _array(path: Path, parameters: Parameters) -> np.ndarray[tuple[int, ...], np
     if not path.is_file():
         raise OwnerError(f'"{path}" is not a file. A label\'s folder holds images only.')
     try:
-        image = read_image(path.read_bytes(), max_pixels=MAX_PIXELS)
+        image = read_image(path.read_bytes(), parameters, max_pixels=MAX_PIXELS)
     except BadValue as error:
         raise OwnerError(f'"{path}": {error}. Replace or remove it.') from None
     return to_array(image, parameters)

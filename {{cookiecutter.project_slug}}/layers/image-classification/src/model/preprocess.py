@@ -5,15 +5,15 @@ framework here.
 """
 
 import base64
-import binascii
+import contextlib
 import io
-import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 from pydantic import BaseModel, ConfigDict, Field
 
 from model.schemas import LabelScore, Prediction
@@ -24,6 +24,11 @@ from service.settings import Settings
 
 NAME = "image-classification"
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+LONGEST_SIDE = 65_535
+"""Of an image, in pixels; a JPEG file's own limit."""
+
+Image.MAX_IMAGE_PIXELS = None  # Settings.max_pixels is the limit
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY  # of one text or colour profile
 
 Value: TypeAlias = bytes | str
 """An image file's bytes, or the same in base64."""
@@ -41,6 +46,8 @@ class Parameters(BaseModel):
     mean: float = 0.0
     scale: float = Field(default=1.0, gt=0)
     """A pixel of value v in [0, 1] goes in as ``(v - mean) / scale``."""
+    background: Literal["black", "white"] = "black"
+    """What transparent parts are laid on; white suits dark drawings without a ground."""
 
     def signature(self, label_count: int) -> Signature:
         """The signature of a model that reads such images."""
@@ -74,6 +81,13 @@ class Task:
         self.output_name = manifest.signature.outputs[0].name
         self.settings = settings
 
+    def check_request(self, values: Sequence[Value]) -> None:
+        """Refuse images that are too large together (``BadValue``), before one is decoded."""
+        most = self.settings.max_request_pixels
+        pixels = sum(map(_count_pixels, values))
+        if pixels > most:
+            raise BadValue(f"the images have {pixels} pixels together; at most {most} are accepted")
+
     def preprocess(self, value: Value) -> Prepared:
         """Make one input of the model from an image file.
 
@@ -87,8 +101,7 @@ class Task:
         Raises:
             BadValue: *value* is empty, no such file, broken, or has more than ``max_pixels``.
         """
-        content = _decode_base64(value) if isinstance(value, str) else value
-        image = read_image(content, max_pixels=self.settings.max_pixels)
+        image = read_image(_content(value), self.parameters, max_pixels=self.settings.max_pixels)
         return Prepared({self.input_name: to_array(image, self.parameters)})
 
     def check(self, arrays: Arrays) -> None:
@@ -123,57 +136,78 @@ class Task:
         return Prediction(prediction=top[0].label, score=top[0].score, scores=top)
 
 
-def read_image(content: bytes, *, max_pixels: int) -> Image.Image:
+def read_image(content: bytes, parameters: Parameters, *, max_pixels: int) -> Image.Image:
     """Decode an image file, upright as its EXIF data says.
+
+    A JPEG is decoded at a half, a quarter or an eighth of its size, where that leaves at least
+    twice the model's.
 
     Raises:
         BadValue: *content* is empty, no image of a format in ``FORMATS``, broken, or has more than
-            *max_pixels* pixels.
+            *max_pixels* pixels, or a side of more than ``LONGEST_SIDE``.
     """
     if not content:
         raise BadValue("the image is empty")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # max_pixels is what limits an image here
-            image = Image.open(io.BytesIO(content), formats=FORMATS)
-            pixels = image.width * image.height
-            if pixels > max_pixels:
-                raise BadValue(f"the image has {pixels} pixels; at most {max_pixels} are accepted")
-            image.load()
-            return ImageOps.exif_transpose(image)
+        image = Image.open(io.BytesIO(content), formats=FORMATS)
+        pixels, longest = image.width * image.height, max(image.size)
+        if pixels > max_pixels:
+            raise BadValue(f"the image has {pixels} pixels; at most {max_pixels} are accepted")
+        if longest > LONGEST_SIDE:
+            raise BadValue(f"a side has {longest} pixels; at most {LONGEST_SIDE} are accepted")
+        side = 2 * max(parameters.height, parameters.width)
+        image.draft(None, (side, side))
+        image.load()
     except BadValue:
         raise
-    except Image.DecompressionBombError:  # Pillow's own bound, on what no service can decode
-        raise BadValue(
-            f"the image has too many pixels; at most {max_pixels} are accepted"
-        ) from None
     except Exception as error:  # Pillow's decoders raise many kinds for a broken file
         accepted = ", ".join(FORMATS)
         raise BadValue(f"not an image that can be read; accepted: {accepted}") from error
+    with contextlib.suppress(Exception):  # broken EXIF data say nothing
+        ImageOps.exif_transpose(image, in_place=True)
+    return image
 
 
 def to_array(image: Image.Image, parameters: Parameters) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Scale *image* to the model's size.
 
-    Transparent parts count as black. Each pixel of the result is the mean of the pixels it covers.
+    Each pixel of the result is the mean of the pixels it covers. Modes ``I`` and ``I;16`` hold 0 to
+    65535, as PNG files do, ``F`` 0 to 255, as Pillow converts to it.
 
     Returns:
         ``(H, W, C) float32``: ``(v - mean) / scale`` with v in [0, 1].
     """
-    if image.has_transparency_data:
-        backdrop = Image.new("RGBA", image.size, "black")
-        image = Image.alpha_composite(backdrop, image.convert("RGBA"))
-    grey_or_rgb = image.convert("L" if parameters.channels == 1 else "RGB")
-    scaled = grey_or_rgb.resize((parameters.width, parameters.height), Image.Resampling.BOX)
+    size = (parameters.width, parameters.height)
+    if image.mode == "F" or image.mode.startswith("I"):
+        shades = np.asarray(image.resize(size, Image.Resampling.BOX), dtype=np.float32)
+        shades = np.rint(shades / (1 if image.mode == "F" else 257)).clip(0, 255)
+        image = Image.fromarray(shades.astype(np.uint8))
+    mode = "RGBA" if image.has_transparency_data else "L" if image.mode == "L" else "RGB"
+    if image.mode != mode:  # else it would be a copy
+        image = image.convert(mode)
+    scaled = image.resize(size, Image.Resampling.BOX)
+    if mode == "RGBA":
+        scaled = Image.alpha_composite(Image.new(mode, size, parameters.background), scaled)
+    scaled = scaled.convert("L" if parameters.channels == 1 else "RGB")
     pixels = np.asarray(scaled, dtype=np.float32) / np.float32(255)
     array = (pixels - np.float32(parameters.mean)) / np.float32(parameters.scale)
     return array.reshape(parameters.height, parameters.width, parameters.channels)
 
 
-def _decode_base64(text: str) -> bytes:
-    if text.startswith("data:"):
-        _, _, text = text.partition(",")
+def _count_pixels(value: Value) -> int:
+    with contextlib.suppress(Exception):  # what is no image is refused when it is read
+        image = Image.open(io.BytesIO(_content(value)), formats=FORMATS)
+        return image.width * image.height
+    return 0
+
+
+def _content(value: Value) -> bytes:
+    """The file; base64 may have line breaks, be URL-safe, and lack its padding."""
+    if isinstance(value, bytes):
+        return value
+    text = value.partition(",")[2] if value[:5].lower() == "data:" else value
+    text = "".join(text.split()).translate(str.maketrans("-_", "+/")).rstrip("=")
     try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except ValueError as error:
         raise BadValue("not base64") from error

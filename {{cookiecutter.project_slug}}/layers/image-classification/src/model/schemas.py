@@ -7,21 +7,14 @@ from pydantic import BaseModel, ConfigDict, Field
 INPUT_FIELD = "image"
 """Name of the input in JSON and in a multipart form."""
 
-RAW_MEDIA_TYPES = (
-    "image/png",
-    "image/jpeg",
-    "image/webp",
-    "image/gif",
-    "image/bmp",
-    "application/octet-stream",
-)
-"""Content-Types of a body that is nothing but one input."""
+RAW_MEDIA_TYPES = ("image/*", "application/octet-stream")
+"""Content-Types of a body that is nothing but one input; the file says which format it has."""
 
 Base64Image = Annotated[
     str,
     Field(
         min_length=1,
-        description="A PNG, JPEG, WebP, GIF or BMP image in base64; a data: URL will do.",
+        description="A PNG, JPEG, WebP, GIF or BMP image in base64, or a data: URL of it.",
         json_schema_extra={"contentEncoding": "base64"},
     ),
 ]

@@ -58,7 +58,7 @@ def test_the_examples_are_held_out_digits_that_come_back_exactly(digits: Dataset
     assert len(paths) >= 3
     held_out = digits.held_out
     for path in paths:
-        image = read_image(path.read_bytes(), max_pixels=10_000)
+        image = read_image(path.read_bytes(), data.DIGIT_PARAMETERS, max_pixels=10_000)
         array = to_array(image, data.DIGIT_PARAMETERS)
         same = (held_out.inputs["image"] == array).all(axis=(1, 2, 3))
         assert held_out.targets[same].tolist() == [int(path.stem)]

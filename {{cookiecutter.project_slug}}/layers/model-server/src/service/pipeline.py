@@ -16,6 +16,7 @@ import threading
 import time
 # only: predict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 # end
 # only: text-generation
 from collections.abc import Callable, Generator, Sequence
@@ -27,7 +28,15 @@ import numpy as np
 
 from service import manifest as manifests
 # only: predict
-from service.errors import BadValue, FieldError, Garbage, InvalidInput, NotReady, ServerError
+from service.errors import (
+    BadValue,
+    DeadlineExceeded,
+    FieldError,
+    Garbage,
+    InvalidInput,
+    NotReady,
+    ServerError,
+)
 from service.logs import log
 from service.manifest import Arrays, Manifest, ModelVersion, Tensor
 # end
@@ -152,6 +161,7 @@ class Pipeline:
         # only: predict
         self.format_name = self.manifest.artefacts[0].format
         self._max_batch_size = settings.max_batch_size
+        self._preprocessing = threading.BoundedSemaphore(settings.max_preprocessing)
         # end
         # only: text-generation
         self._settings = settings
@@ -219,7 +229,7 @@ class Pipeline:
         """
         deadline = time.monotonic() + timeout_seconds
         with self._metrics.preprocess_seconds.time():
-            prepared = self._preprocess(values, names)
+            prepared = self._preprocess(values, names, deadline)
         outputs = self.run([each.arrays for each in prepared], deadline=deadline)
         return [
             self.task.postprocess(each, output)
@@ -340,16 +350,34 @@ class Pipeline:
         self._reason = reason
 
     # only: predict
-    def _preprocess(self, values: Sequence[bytes | str], names: Sequence[str]) -> list[Prepared]:
+    def _preprocess(
+        self, values: Sequence[bytes | str], names: Sequence[str], deadline: float
+    ) -> list[Prepared]:
+        try:
+            with self._turn(deadline):
+                self.task.check_request(values)
+        except BadValue as error:
+            raise InvalidInput.of("body", str(error)) from None
         prepared, wrong = [], []
         for name, value in zip(names, values, strict=True):
             try:
-                prepared.append(self.task.preprocess(value))
+                with self._turn(deadline):
+                    prepared.append(self.task.preprocess(value))
             except BadValue as error:
                 wrong.append(FieldError(name, str(error)))
         if wrong:
             raise InvalidInput(f"{wrong[0].field}: {wrong[0].detail}", fields=wrong)
         return prepared
+
+    @contextmanager
+    def _turn(self, deadline: float) -> Iterator[None]:
+        left = deadline - time.monotonic()
+        if left <= 0 or not self._preprocessing.acquire(timeout=left):
+            raise DeadlineExceeded("No answer in the time that the caller waits.")
+        try:
+            yield
+        finally:
+            self._preprocessing.release()
 
     def _check_model(self) -> None:
         """Compare the server's answers to the golden inputs."""

@@ -63,6 +63,19 @@ def test_a_form_is_answered_one_field_or_several(service: Service) -> None:
     ]
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8", "cp437"])
+def test_a_file_name_in_any_encoding_is_no_hindrance(service: Service, encoding: str) -> None:
+    name = "caf\u00e9".encode(encoding)
+    head = b'--b\r\nContent-Disposition: form-data; name="%b"; filename="%b"\r\n\r\n'
+    body = head % (INPUT_FIELD.encode(), name) + samples.RAW + b"\r\n--b--\r\n"
+
+    response = service.client.post(
+        "/predict", content=body, headers={"Content-Type": "multipart/form-data; boundary=b"}
+    )
+
+    assert response.json().get("prediction") == samples.ANSWER, response.text
+
+
 def test_every_way_to_send_an_input_gets_the_same_answer(service: Service) -> None:
     by_json = service.client.post("/predict", json=ONE)
     by_form = service.client.post("/predict", files={INPUT_FIELD: samples.RAW})

@@ -4,6 +4,7 @@ The rules are those of the model's tokenizer; training, the service and the test
 HTTP and no machine-learning framework here.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,9 @@ class Task:
         self._encoder = Encoder(read_tokenizer(folder), parameters.max_length, settings.long_text)
         self._labels = manifest.labels
         self._settings = settings
+
+    def check_request(self, _values: Sequence[Value]) -> None:
+        """Nothing to refuse: each text is limited by itself."""
 
     def preprocess(self, value: Value) -> Prepared:
         """Make one input of the model from a text.

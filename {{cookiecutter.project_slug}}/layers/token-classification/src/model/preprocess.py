@@ -5,6 +5,7 @@ A word has the tag of its first token; tokens behind it have no say ("first" in 
 """
 
 import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,6 +54,9 @@ class Task:
         self._encoder = Encoder(read_tokenizer(folder), parameters.max_length, settings.long_text)
         self._tags = manifest.labels
         self._settings = settings
+
+    def check_request(self, _values: Sequence[Value]) -> None:
+        """Nothing to refuse: each text is limited by itself."""
 
     def preprocess(self, value: Value) -> Prepared:
         """Make one input of the model from a text.

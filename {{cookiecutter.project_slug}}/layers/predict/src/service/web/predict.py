@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from multipart import MultipartError, MultipartParser, ParserLimitReached, parse_options_header
 from openapi_pydantic import MediaType, Schema
@@ -101,7 +102,7 @@ def read_inputs(content_type: str, body: bytes, *, max_inputs: int) -> Inputs:
         return _from_json(body, max_inputs)
     if media_type == "multipart/form-data":
         return _from_form(options.get("boundary", ""), body, max_inputs)
-    if media_type in RAW_MEDIA_TYPES:
+    if any(fnmatchcase(media_type, accepted) for accepted in RAW_MEDIA_TYPES):
         return Inputs("body", [body])
     found = content_type or "missing"
     raise UnsupportedMediaType(f"Content-Type is {found}; accepted: {', '.join(ACCEPTED)}.")
@@ -123,15 +124,18 @@ def _from_json(body: bytes, max_inputs: int) -> Inputs:
 def _from_form(boundary: str, body: bytes, max_inputs: int) -> Inputs:
     if not boundary:
         raise MalformedBody("Content-Type is multipart/form-data without a boundary.")
-    in_memory = len(body) + 1
+    most = len(body) + 1  # all in memory; Latin-1 reads file names of any encoding
     parser = MultipartParser(
-        io.BytesIO(body), boundary, len(body), spool_limit=in_memory, memory_limit=in_memory
+        io.BytesIO(body), boundary, len(body), "latin-1", spool_limit=most, memory_limit=most
     )
     try:
-        parts = [(part.name, part.raw) for part in parser]
+        parts = [
+            (part.name.encode("latin-1", "replace").decode(errors="replace"), part.raw)
+            for part in parser
+        ]
     except ParserLimitReached as error:
         raise InvalidInput.of("body", f"the form is too large: {error}") from None
-    except (MultipartError, UnicodeError) as error:
+    except MultipartError as error:
         raise MalformedBody(f"The body is not a multipart form: {error}.") from None
     unknown = sorted({name for name, _ in parts} - {INPUT_FIELD})
     if unknown:
