@@ -1,7 +1,9 @@
 """The HTTP contract around the model: every route, probes, limits, errors, from outside."""
 
+import json
 import re
 import time
+from math import prod
 
 import httpx
 import pytest
@@ -13,6 +15,9 @@ from openapi_spec_validator import validate
 from service.web.routes import ROUTES
 
 METHODS = {route.path: route.methods for route in ROUTES}
+MOST_NUMBERS = 20_000
+"""The description has no tensors with more."""
+NUMBERS = sum(prod(size or 1 for size in each.shape) for each in samples.SIGNATURE.inputs)
 DESCRIBED = {route.path for route in ROUTES if route.answers}
 
 
@@ -132,6 +137,47 @@ def test_the_description_is_valid_and_names_every_route(service: Service) -> Non
     assert set(document["paths"]) == DESCRIBED
     for path, item in document["paths"].items():
         assert {method.upper() for method in item} == set(METHODS[path]) - {"HEAD"}
+
+
+def test_every_example_of_the_description_is_answered(service: Service) -> None:
+    document = service.client.get("/openapi.json").json()
+    sent = 0
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            for each in operation.get("parameters", []):
+                if each["in"] == "path":
+                    path = path.replace(f"{{{each['name']}}}", each["example"])
+            bodies = operation.get("requestBody", {"content": {}})["content"]
+            for media_type, body in bodies.items():
+                if media_type not in {"application/json", "text/plain"}:
+                    continue  # a file, which no description can bring along
+                if path.endswith("/infer") and NUMBERS > MOST_NUMBERS:
+                    continue
+                content = body["example"]
+                response = service.client.request(
+                    method,
+                    path,
+                    content=content if isinstance(content, str) else json.dumps(content),
+                    headers={"Content-Type": media_type},
+                )
+                assert response.status_code == httpx.codes.OK, (path, response.text)
+                sent += 1
+            if not bodies:
+                assert service.client.request(method, path).status_code == httpx.codes.OK, path
+    assert sent
+
+
+def test_the_description_tells_no_address_so_that_a_proxy_may_put_a_prefix_before_it(
+    service: Service,
+) -> None:
+    assert service.client.get("/openapi.json").json()["servers"] == [{"url": "."}]
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_a_page_cannot_be_framed(service: Service, path: str) -> None:
+    policy = service.client.get(path).headers["content-security-policy"]
+
+    assert {"frame-ancestors 'none'", "base-uri 'none'"} <= set(policy.split("; "))
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])

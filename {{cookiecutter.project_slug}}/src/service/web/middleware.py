@@ -38,7 +38,8 @@ _SECURITY_HEADERS = [
     ("Referrer-Policy", "no-referrer"),
     (
         "Content-Security-Policy",
-        "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'",
+        "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
+        "base-uri 'none'; frame-ancestors 'none'",
     ),
 ]
 

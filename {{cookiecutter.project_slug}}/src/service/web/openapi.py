@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from openapi_pydantic import (
@@ -16,14 +17,21 @@ from openapi_pydantic import (
     RequestBody,
     Response,
     Schema,
+    Server,
 )
 from openapi_pydantic.util import PydanticSchema, construct_open_api_with_schema_class
 from pydantic import BaseModel
+from pydantic_core import from_json, to_json
 
 from service.about import PROJECT, TITLE
+from service.logs import log
+from service.pipeline import Pipeline
+from service.smoke import SmokeError, read_examples
+from service.web.examples import bodies
 from service.web.problems import MEDIA_TYPE, Problem
 from service.web.requests import Context, Reply, Request
 
+_EXAMPLES = Path(__file__).parents[3] / "examples"
 _PATH_PARAMETERS = {"name": "The model that is served.", "version": "The version that is served."}
 _CALL_PROBLEMS = {
     "400": "The body is not what its Content-Type says.",
@@ -104,6 +112,7 @@ def describe(routes: Iterable[Route]) -> bytes:
     """The description of *routes*, in JSON."""
     document = OpenAPI(
         openapi="3.1.1",
+        servers=[Server(url=".")],  # where the document is, whatever a proxy puts before it
         info=Info(title=TITLE, version=PROJECT["version"], description=PROJECT["description"]),
         paths={route.path: route.item() for route in routes},
     )
@@ -112,6 +121,26 @@ def describe(routes: Iterable[Route]) -> bytes:
         .model_dump_json(by_alias=True, exclude_none=True, exclude_unset=True)
         .encode()
     )
+
+
+def with_examples(description: bytes, pipeline: Pipeline) -> bytes:
+    """*description* with requests that this model answers, where ``examples/`` can be read."""
+    document = from_json(description)
+    try:
+        examples = bodies(pipeline, read_examples(_EXAMPLES))
+    except (SmokeError, ValueError, KeyError) as error:
+        log.warning("no_examples", error=str(error))
+        examples = {}
+    model = pipeline.model_version
+    parts = {"name": model.name, "version": str(model.version)}
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            for each in operation.get("parameters", []):
+                if each["in"] == "path":
+                    each["example"] = parts[each["name"]]
+            for media_type, example in examples.get(path, {}).items():
+                operation["requestBody"]["content"][media_type]["example"] = example
+    return to_json(document)
 
 
 def media(*models: type[BaseModel]) -> MediaType:

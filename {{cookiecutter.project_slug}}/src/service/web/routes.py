@@ -8,7 +8,7 @@ from openapi_pydantic import MediaType, Response, Schema
 from service.web import handlers, open_inference
 from service.web import open_inference_messages as v2
 from service.web.handlers import Health
-from service.web.openapi import Route, describe, json, problem, text
+from service.web.openapi import Route, describe, json, problem, text, with_examples
 from service.web.predict import BODY, PredictManyResponse, PredictResponse, predict
 from service.web.problems import InferenceProblem
 from service.web.requests import Context, Reply, Request
@@ -26,15 +26,15 @@ from service.web.openai_responses import (
     ModelList,
     TextCompletion,
 )
-from service.web.openapi import Route, describe, json, media, problem, text
+from service.web.openapi import Route, describe, json, media, problem, text, with_examples
 from service.web.problems import OpenAIProblem
 from service.web.requests import Context, Reply, Request
 # end
 
 
-def openapi(_context: Context, _request: Request) -> Reply:
+def openapi(context: Context, _request: Request) -> Reply:
     """This description."""
-    return Reply(_DESCRIPTION)
+    return Reply(with_examples(_DESCRIPTION, context.pipeline))
 
 
 _OPENAPI = Response(

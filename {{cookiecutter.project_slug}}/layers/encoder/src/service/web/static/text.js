@@ -1,6 +1,6 @@
 // A text that is typed, and asked about.
 
-import { ask, find, quoted, url } from "./page.js";
+import { ask, find, postCommand } from "./page.js";
 
 // Ask the model when the form is sent; `describe` makes elements of the answer, the milliseconds and
 // the text.
@@ -10,9 +10,8 @@ export function whenAsked(describe) {
     const text = find("text").value;
     const body = JSON.stringify({ text });
     const headers = { "Content-Type": "application/json" };
-    const shell = `curl ${url("predict")} --json ${quoted(body)}`;
     const send = () => fetch("predict", { method: "POST", headers, body });
-    ask(shell, send, (answer, milliseconds) => describe(answer, milliseconds, text));
+    ask(postCommand("predict", body), send, (answer, milliseconds) => describe(answer, milliseconds, text));
   });
   find("text").addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) find("form").requestSubmit();

@@ -1,6 +1,6 @@
 // A text that goes on, piece by piece, as the model finds it.
 
-import { element, find, quoted, refusal, url } from "./page.js";
+import { element, find, postCommand, refusal, refusalOf, setBusy, showCommand } from "./page.js";
 
 const headers = { "Content-Type": "application/json" };
 let newest = new AbortController(); // of the newest question
@@ -40,7 +40,7 @@ function ending({ finish_reason, usage }, milliseconds) {
 async function write(text, body, signal) {
   const started = performance.now();
   const response = await fetch("generate", { method: "POST", headers, body, signal });
-  if (!response.ok) return refusal((await response.json()).detail);
+  if (!response.ok) return refusalOf(response);
   for await (const event of eventsOf(response)) {
     if (event.isError) return refusal(event.detail);
     text.append(event.text);
@@ -49,9 +49,9 @@ async function write(text, body, signal) {
   return refusal("The answer broke off.");
 }
 
-function setBusy(isBusy) {
-  find("result").ariaBusy = isBusy; // a screen reader waits for the whole text
-  find("stop").disabled = !isBusy;
+function setWriting(isWriting) {
+  setBusy(isWriting);
+  find("stop").disabled = !isWriting;
 }
 
 async function ask() {
@@ -59,11 +59,11 @@ async function ask() {
   const mine = (newest = new AbortController());
   const asked = question();
   const body = JSON.stringify(asked);
-  find("shell").textContent = `curl --no-buffer ${url("generate")} --json ${quoted(body)}`;
+  showCommand(postCommand("generate", body, "--no-buffer"));
   const text = element("p", "", { className: "generated" });
   text.append(element("span", asked.text, { className: "quiet" }));
   find("result").replaceChildren(text);
-  setBusy(true);
+  setWriting(true);
   let end;
   try {
     end = await write(text, body, mine.signal);
@@ -74,7 +74,7 @@ async function ask() {
   }
   if (mine !== newest) return; // another question has taken the place
   text.after(end);
-  setBusy(false);
+  setWriting(false);
 }
 
 find("form").addEventListener("submit", (event) => {

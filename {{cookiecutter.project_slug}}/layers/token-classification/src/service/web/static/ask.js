@@ -7,10 +7,8 @@ function* pieces(text, entities) {
   let end = 0;
   for (const entity of entities) {
     yield points.slice(end, entity.start).join("");
-    const mark = element("mark", points.slice(entity.start, entity.end).join(""), {
-      title: `${(100 * entity.score).toFixed(1)} %`,
-    });
-    mark.append(element("small", entity.label));
+    const mark = element("mark", points.slice(entity.start, entity.end).join(""));
+    mark.append(element("small", `${entity.label} ${(100 * entity.score).toFixed(1)} %`));
     yield mark;
     end = entity.end;
   }

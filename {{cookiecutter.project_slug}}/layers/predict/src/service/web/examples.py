@@ -1,0 +1,42 @@
+"""Requests of ``examples/`` as this model reads them, for the description of the routes."""
+
+import base64
+from typing import Any
+
+from service.owner import INPUT_FIELD, RAW_MEDIA_TYPES
+from service.pipeline import Pipeline
+from service.protocols.open_inference.tensors import datatype
+from service.smoke import Example
+
+_MOST_NUMBERS = 20_000
+"""In an example of tensors; a larger one would swell the description."""
+
+
+def bodies(pipeline: Pipeline, examples: list[Example]) -> dict[str, dict[str, Any]]:
+    """An example of a body, by path and Content-Type.
+
+    Raises:
+        BadValue: the model's preprocessing does not read the example.
+        ValueError: a text is not in UTF-8.
+    """
+    content = examples[0].path.read_bytes()
+    is_text = "text/plain" in RAW_MEDIA_TYPES
+    value = content.decode() if is_text else base64.b64encode(content).decode()
+    found: dict[str, dict[str, Any]] = {
+        "/predict": {"application/json": {INPUT_FIELD: value}}
+        | ({"text/plain": value} if is_text else {})
+    }
+    arrays = pipeline.task.preprocess(value).arrays
+    if sum(array.size for array in arrays.values()) <= _MOST_NUMBERS:
+        inputs = [
+            {
+                "name": tensor.name,
+                "shape": [1, *arrays[tensor.name].shape],
+                "datatype": datatype(tensor),
+                "data": arrays[tensor.name].ravel().tolist(),
+            }
+            for tensor in pipeline.manifest.signature.inputs
+        ]
+        for path in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
+            found[f"{path}/infer"] = {"application/json": {"inputs": inputs}}
+    return found
