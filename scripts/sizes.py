@@ -42,21 +42,21 @@ GOALS: dict[str, dict[str, Limit]] = {
         "lines of yours": Limit(goal=700),
     },
     "generating in-process": {
-        "modules": Limit(goal=60, present=67),
-        "lines of source": Limit(goal=6200, present=8390),
+        "modules": Limit(goal=60, present=66),
+        "lines of source": Limit(goal=6200, present=8290),
         "lines of tests": Limit(goal=2800),
         "modules of yours": Limit(goal=6),
         "lines of yours": Limit(goal=700),
     },
     "behind a model server": {
-        "modules": Limit(goal=65, present=73),
-        "lines of source": Limit(goal=6500, present=9354),
+        "modules": Limit(goal=65, present=70),
+        "lines of source": Limit(goal=6500, present=9099),
         "lines of tests": Limit(goal=2800),
         "modules of yours": Limit(goal=6),
         "lines of yours": Limit(goal=700),
     },
     "the template": {
-        "layers": Limit(goal=30, present=35),
+        "layers": Limit(goal=30),
         "branches in rendered files": Limit(goal=15),
     },
 }

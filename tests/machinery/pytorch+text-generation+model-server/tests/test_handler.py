@@ -193,6 +193,14 @@ def test_a_request_that_cannot_be_done_is_refused_alone(worker: Worker, body: by
     assert worker.text("good") == [*samples.ANSWER_TOKENS, "stop"]
 
 
+def test_the_last_of_several_texts_may_have_a_seed_that_no_request_has(worker: Worker) -> None:
+    worker.begin("last", asked("Say", sampling={"temperature": 1.0, "seed": 2**63}))
+
+    worker.finish()
+
+    assert worker.text("last")[-1] in {"stop", "length"}
+
+
 def test_a_reader_that_leaves_frees_its_row(worker: Worker) -> None:
     for name in ("a", "b", "c"):
         worker.begin(name, asked(samples.FOREVER, 50))

@@ -86,12 +86,7 @@ class Key:
 
 
 class ModelServer:
-    """One version of a model in TorchServe, for all threads of this process.
-
-    Args:
-        settings: where TorchServe is.
-        manifest: the version's.
-    """
+    """One version of a model in TorchServe, for all threads of this process."""
 
     def __init__(self, settings: Settings, manifest: Manifest) -> None:
         self._path = f"/predictions/{manifest.name}/{manifest.version}"

@@ -68,12 +68,7 @@ def signature_name(length: int) -> str:
 
 
 class ModelServer:
-    """One version of a model in TensorFlow Serving.
-
-    Args:
-        settings: where TensorFlow Serving is.
-        manifest: the version's.
-    """
+    """One version of a model in TensorFlow Serving, for all threads of this process."""
 
     def __init__(self, settings: Settings, manifest: Manifest) -> None:
         self.manifest = manifest

@@ -17,14 +17,13 @@ _FIRST_LOOK = 256
 _MOST_STOPS = 16
 _LONGEST_STOP = 256
 
+
+def _between(least: float, most: float, description: str) -> Any:
+    return Field(ge=least, le=most, allow_inf_nan=False, description=description)
+
+
 Temperature: TypeAlias = Annotated[
-    float,
-    Field(
-        ge=0,
-        le=2,
-        allow_inf_nan=False,
-        description="0 takes the most likely token always; higher is more varied.",
-    ),
+    float, _between(0, 2, "0 takes the most likely token always; higher is more varied.")
 ]
 TopK: TypeAlias = Annotated[
     int, Field(ge=0, description="Only the so many most likely tokens; all when 0.")
@@ -39,31 +38,13 @@ TopP: TypeAlias = Annotated[
     ),
 ]
 RepetitionPenalty: TypeAlias = Annotated[
-    float,
-    Field(
-        ge=0.1,
-        le=10,
-        allow_inf_nan=False,
-        description="Over 1 makes tokens of the prompt and the answer less likely.",
-    ),
+    float, _between(0.1, 10, "Over 1 makes tokens of the prompt and the answer less likely.")
 ]
 PresencePenalty: TypeAlias = Annotated[
-    float,
-    Field(
-        ge=-2,
-        le=2,
-        allow_inf_nan=False,
-        description="Taken from the logit of each token that is in the answer already.",
-    ),
+    float, _between(-2, 2, "Taken from the logit of each token that is in the answer already.")
 ]
 FrequencyPenalty: TypeAlias = Annotated[
-    float,
-    Field(
-        ge=-2,
-        le=2,
-        allow_inf_nan=False,
-        description="The same for each time that the token is in the answer.",
-    ),
+    float, _between(-2, 2, "The same for each time that the token is in the answer.")
 ]
 Seed: TypeAlias = Annotated[
     int, Field(ge=0, lt=2**63, description="The same seed gives the same text.")
@@ -105,7 +86,7 @@ class Sampling:
     repetition_penalty: RepetitionPenalty = 1.0  # https://arxiv.org/abs/1909.05858, section 4.1
     presence_penalty: PresencePenalty = 0.0
     frequency_penalty: FrequencyPenalty = 0.0
-    seed: Seed | None = None
+    seed: Annotated[int, Field(ge=0)] | None = None  # the last of n texts may have more than Seed
 
 
 class Sampler:

@@ -42,7 +42,7 @@ def archive(model_dir: Path, store: Path) -> list[Path]:
     chosen = int(manifests.find_version(model_dir, None).name)
     name = model_dir.resolve().name
     served = {*manifests.versions(model_dir)[-_NEWEST:], chosen}
-    wanted = {path_of(store, name, version): version for version in sorted(served)}
+    wanted = {store / f"{name}-{version}.mar": version for version in sorted(served)}
     made = [path for path in wanted if not path.is_file()]
     for path in made:
         _make(model_dir / str(wanted[path]), path)
@@ -50,11 +50,6 @@ def archive(model_dir: Path, store: Path) -> list[Path]:
         if path not in wanted:
             path.unlink()
     return made
-
-
-def path_of(store: Path, name: str, version: int) -> Path:
-    """Where the archive of a version lies."""
-    return store / f"{name}-{version}.mar"
 
 
 def _make(folder: Path, path: Path) -> None:

@@ -24,13 +24,7 @@ _ESCAPES = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u
 
 
 def stream(request: Request, messages: Iterator[str | None], close: Callable[[], None]) -> Reply:
-    """An answer in events.
-
-    Args:
-        request: that is answered.
-        messages: the data of each event, in one line; ``None`` keeps the connection alive.
-        close: frees what stands behind them; called once, also when none was taken.
-    """
+    """An answer in events, as ``EventStream`` sends them."""
     return Reply(EventStream(request, messages, close), MEDIA_TYPE, headers=_HEADERS)
 
 
@@ -50,7 +44,10 @@ class EventStream:
     that was never begun runs nothing when it is closed, and a caller may leave before the first
     event.
 
-    Args are those of :func:`stream`.
+    Args:
+        request: that is answered.
+        messages: the data of each event, in one line; ``None`` keeps the connection alive.
+        close: frees what stands behind them; called once, also when none was taken.
     """
 
     def __init__(
