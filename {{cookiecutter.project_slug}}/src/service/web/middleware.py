@@ -63,7 +63,6 @@ class Middleware:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        """Answer one request."""
         exchange = _Exchange(self, environ, start_response)
         try:
             _read_body(environ, self.max_body_bytes)
@@ -148,7 +147,6 @@ class _Exchange:
             self._record()
 
     def _record(self) -> None:
-        """Write the log line and count the request."""
         seconds = time.monotonic() - self._started
         found = route_of(self._path)  # of a request that no handler has seen
         route = self._environ.get(ROUTE) or (found.path if found else "other")

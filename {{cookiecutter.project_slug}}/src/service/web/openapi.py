@@ -80,16 +80,13 @@ class Route:
 
     @property
     def operation(self) -> str:
-        """The name of the operation."""
         return self.name or self.handler.__name__
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """The methods that are answered."""
         return ("GET", "HEAD") if self.method == "GET" else ("POST",)
 
     def item(self) -> PathItem:
-        """Its part of the description."""
         named = re.findall(r"\{(\w+)\}", self.path)
         parameters = [parameter(name, "path", _PATH_PARAMETERS[name]) for name in named]
         responses = dict(self.answers)
@@ -109,7 +106,6 @@ class Route:
 
 
 def describe(routes: Iterable[Route]) -> bytes:
-    """The description of *routes*, in JSON."""
     document = OpenAPI(
         openapi="3.1.1",
         servers=[Server(url=".")],  # where the document is, whatever a proxy puts before it
@@ -144,18 +140,15 @@ def with_examples(description: bytes, pipeline: Pipeline) -> bytes:
 
 
 def media(*models: type[BaseModel]) -> MediaType:
-    """A body that is one of *models*."""
     schemas: list[Any] = [PydanticSchema(schema_class=model) for model in models]
     return MediaType(media_type_schema=schemas[0] if len(schemas) == 1 else Schema(oneOf=schemas))
 
 
 def json(description: str, *models: type[BaseModel]) -> Response:
-    """An answer in JSON that is one of *models*."""
     return Response(description=description, content={"application/json": media(*models)})
 
 
 def text(description: str, media_type: str) -> Response:
-    """An answer in text."""
     content = {media_type: MediaType(media_type_schema=Schema(type="string"))}
     return Response(description=description, content=content)
 
@@ -163,7 +156,6 @@ def text(description: str, media_type: str) -> Response:
 def problem(
     description: str, model: type[Problem] = Problem, *, retry_after: bool = False
 ) -> Response:
-    """An error, told as *model*."""
     seconds = Header(description="Seconds to wait.", param_schema=Schema(type="integer", minimum=1))
     return Response(
         description=description,

@@ -55,7 +55,6 @@ class OpenAIProblem(Problem):
 def to_problem(
     error: CallerError, path: str, request_id: str
 ) -> tuple[HTTPStatus, dict[str, str], bytes]:
-    """Status, headers and body that tell the caller of *path* of *error*."""
     status = error.status
     headers = {"Content-Type": MEDIA_TYPE}
     if error.retry_after_seconds is not None:

@@ -57,7 +57,6 @@ class Reply:
 
     @classmethod
     def of(cls, message: BaseModel) -> "Reply":
-        """*message* in JSON."""
         return cls(message.model_dump_json().encode())
 
 
@@ -78,12 +77,10 @@ class Request:
 
     @cached_property
     def body(self) -> bytes:
-        """The whole body."""
         content: bytes = self._environ["wsgi.input"].read()
         return content
 
     def header(self, name: str) -> str | None:
-        """The header *name*, where the caller sent it."""
         value: str | None = self._environ.get("HTTP_" + name.upper().replace("-", "_"))
         return value
 

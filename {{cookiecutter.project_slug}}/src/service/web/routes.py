@@ -52,7 +52,6 @@ _STUCK = problem("A restart is needed.", InferenceProblem)
 
 
 def _v2_model(path: str, name: str) -> tuple[Route, ...]:
-    """The routes of a model, or of a version of it."""
     return (
         Route(
             "GET", path, open_inference.model, _V2, {"200": _METADATA, "404": _NOT_FOUND}, name=name
@@ -177,6 +176,5 @@ _REGEXES = [
 
 
 def route_of(path: str) -> Route | None:
-    """The route that answers *path*."""
     found = _BY_PATH.get(path)
     return found or next((route for regex, route in _REGEXES if regex.fullmatch(path)), None)

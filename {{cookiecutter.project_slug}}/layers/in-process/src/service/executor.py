@@ -45,7 +45,6 @@ class Executor(ABC, Generic[Prepared, Waiting]):
         self._thread = threading.Thread(target=self._work, name="executor", daemon=True)
 
     def start(self) -> None:
-        """Start the executor's thread."""
         self._thread.start()
 
     def close(self) -> None:
@@ -63,7 +62,6 @@ class Executor(ABC, Generic[Prepared, Waiting]):
 
     @property
     def is_alive(self) -> bool:
-        """The thread runs."""
         return self._thread.is_alive()
 
     @property

@@ -100,7 +100,6 @@ class Pipeline:
 
     @property
     def model_version(self) -> ModelVersion:
-        """Which model answers."""
         return self._model_version
 
     def start(self) -> None:

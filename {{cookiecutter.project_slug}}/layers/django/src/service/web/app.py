@@ -1,12 +1,11 @@
-"""The Django application: routes and errors on one pipeline.
+"""The Django application: the routes on one pipeline.
 
 This module is Django's URL configuration too.
 """
 
 import logging
-from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NoReturn
 
 import django
 from django.conf import settings as django_settings
@@ -15,16 +14,14 @@ from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpRespons
 from django.http.response import HttpResponseBase
 from django.urls import path
 
-from service.errors import CallerError, MethodNotAllowed, NotFound, Unexpected
-from service.logs import log
+from service.errors import MethodNotAllowed, NotFound
 from service.metrics import Metrics
 from service.pipeline import Pipeline
 from service.settings import Settings
 from service.web.middleware import Middleware
 from service.web.openapi import Route
-from service.web.problems import to_problem
-from service.web.requests import REQUEST_ID, ROUTE, Context, Request
-from service.web.routes import ROUTES, route_of
+from service.web.requests import ROUTE, Context, Request
+from service.web.routes import ROUTES
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -34,15 +31,15 @@ _CONTEXT = "service.context"
 
 
 def create_app(pipeline: Pipeline, settings: Settings, metrics: Metrics) -> "WSGIApplication":
-    """The WSGI application that answers with *pipeline*."""
     if not django_settings.configured:
         # Only what a service without database, sessions or templates uses.
         django_settings.configure(
             ALLOWED_HOSTS=["*"],  # which names lead here is the ingress's concern
             APPEND_SLASH=False,
+            DEBUG_PROPAGATE_EXCEPTIONS=True,  # the middleware answers them
             DATA_UPLOAD_MAX_MEMORY_SIZE=None,  # the middleware bounds every body: MAX_BODY_BYTES
             LOGGING_CONFIG=None,  # service/logs.py sets logging up
-            MIDDLEWARE=[f"{__name__}.ProblemMiddleware"],
+            MIDDLEWARE=[],
             ROOT_URLCONF=__name__,
             TIME_ZONE="UTC",
             USE_I18N=False,
@@ -69,7 +66,6 @@ class Application(WSGIHandler):
         self._context = context
 
     def get_response(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer *request*."""
         request.META[_CONTEXT] = self._context
         response = super().get_response(request)
         if isinstance(response, HttpResponse):  # not a stream
@@ -77,37 +73,9 @@ class Application(WSGIHandler):
         return response
 
 
-class ProblemMiddleware:
-    """Answers every exception of a view with a problem.
-
-    Args:
-        get_response: the rest of the application.
-    """
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self._get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer *request*."""
-        return self._get_response(request)
-
-    def process_view(self, request: HttpRequest, *_view: Any) -> HttpResponse | None:
-        """Refuse a method that the route does not have."""
-        route = route_of(request.path)
-        allowed = route.methods if route else ()
-        if request.method in allowed:
-            return None
-        return refuse(
-            request, MethodNotAllowed(f"The method is {request.method}.", allowed=allowed)
-        )
-
-    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """What the caller is told of *error*; a bug goes to ``unexpected``."""
-        return refuse(request, error) if isinstance(error, CallerError) else None
-
-
 def answer(route: Route, request: HttpRequest, **parameters: str) -> HttpResponseBase:
-    """What *route* answers."""
+    if request.method not in route.methods:
+        raise MethodNotAllowed(f"The method is {request.method}.", allowed=route.methods)
     request.META[ROUTE] = route.path
     reply = route.handler(request.META[_CONTEXT], Request(request.META, parameters))
     kind = HttpResponse if isinstance(reply.body, bytes) else StreamingHttpResponse
@@ -116,21 +84,8 @@ def answer(route: Route, request: HttpRequest, **parameters: str) -> HttpRespons
     )
 
 
-def refuse(request: HttpRequest, error: CallerError) -> HttpResponse:
-    """What the caller is told of *error*."""
-    status, headers, body = to_problem(error, request.path, request.META[REQUEST_ID])
-    return HttpResponse(body, status=status, headers=headers)
-
-
-def not_found(request: HttpRequest, exception: Http404) -> HttpResponse:  # noqa: ARG001
-    """No such route."""
-    return refuse(request, NotFound(f"There is no route {request.path[:100]!r}."))
-
-
-def unexpected(request: HttpRequest) -> HttpResponse:
-    """A bug in the service: the log has it."""
-    log.exception("unexpected_error")
-    return refuse(request, Unexpected())
+def not_found(request: HttpRequest, exception: Http404) -> NoReturn:  # noqa: ARG001
+    raise NotFound(f"There is no route {request.path[:100]!r}.")
 
 
 urlpatterns = [
@@ -140,4 +95,3 @@ urlpatterns = [
     for route in ROUTES
 ]
 handler404 = not_found
-handler500 = unexpected

@@ -1,25 +1,24 @@
-"""The Flask application: routes and errors on one pipeline."""
+"""The Flask application: the routes on one pipeline."""
 
 from functools import partial
+from typing import NoReturn
 
 from flask import Flask, Response, request
 from werkzeug import exceptions
 
-from service.errors import CallerError, MethodNotAllowed, NotFound, Unexpected
-from service.logs import log
+from service.errors import MethodNotAllowed, NotFound
 from service.metrics import Metrics
 from service.pipeline import Pipeline
 from service.settings import Settings
 from service.web.middleware import Middleware
 from service.web.openapi import Route
-from service.web.problems import to_problem
-from service.web.requests import REQUEST_ID, ROUTE, Context, Request
+from service.web.requests import ROUTE, Context, Request
 from service.web.routes import ROUTES, route_of
 
 
 def create_app(pipeline: Pipeline, settings: Settings, metrics: Metrics) -> Flask:
-    """The WSGI application that answers with *pipeline*."""
     app = Flask("service.web", static_folder=None)
+    app.config["PROPAGATE_EXCEPTIONS"] = True  # the middleware answers them
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # OPTIONS is not in the contract
     app.url_map.merge_slashes = False
     context = Context(pipeline, settings, metrics)
@@ -30,10 +29,8 @@ def create_app(pipeline: Pipeline, settings: Settings, metrics: Metrics) -> Flas
             view_func=partial(answer, context, route),
             methods=[route.method],
         )
-    app.register_error_handler(CallerError, refuse)
     app.register_error_handler(exceptions.NotFound, not_found)
     app.register_error_handler(exceptions.MethodNotAllowed, method_not_allowed)
-    app.register_error_handler(Exception, unexpected)
     app.wsgi_app = Middleware(  # type: ignore[method-assign]  # Flask's documented way
         app.wsgi_app,
         metrics=metrics,
@@ -44,31 +41,16 @@ def create_app(pipeline: Pipeline, settings: Settings, metrics: Metrics) -> Flas
 
 
 def answer(context: Context, route: Route, **parameters: str) -> Response:
-    """What *route* answers."""
     request.environ[ROUTE] = route.path
     reply = route.handler(context, Request(request.environ, parameters))
     return Response(reply.body, reply.status, reply.headers, content_type=reply.media_type)
 
 
-def refuse(error: CallerError) -> Response:
-    """What the caller is told of *error*."""
-    status, headers, body = to_problem(error, request.path, request.environ[REQUEST_ID])
-    return Response(body, status, headers)
+def not_found(_error: exceptions.NotFound) -> NoReturn:
+    raise NotFound(f"There is no route {request.path[:100]!r}.")
 
 
-def not_found(_error: exceptions.NotFound) -> Response:
-    """No such route."""
-    return refuse(NotFound(f"There is no route {request.path[:100]!r}."))
-
-
-def method_not_allowed(_error: exceptions.MethodNotAllowed) -> Response:
-    """The route has other methods."""
+def method_not_allowed(_error: exceptions.MethodNotAllowed) -> NoReturn:
     route = route_of(request.path)
     allowed = route.methods if route else ()
-    return refuse(MethodNotAllowed(f"The method is {request.method}.", allowed=allowed))
-
-
-def unexpected(_error: Exception) -> Response:
-    """A bug in the service: the log has it."""
-    log.exception("unexpected_error")
-    return refuse(Unexpected())
+    raise MethodNotAllowed(f"The method is {request.method}.", allowed=allowed)

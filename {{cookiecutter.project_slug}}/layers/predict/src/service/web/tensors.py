@@ -48,7 +48,6 @@ class Inference:
 
 
 def datatype(tensor: Tensor) -> str:
-    """The protocol's name for the numbers of *tensor*."""
     return _DATATYPES[tensor.dtype]
 
 
@@ -134,7 +133,6 @@ def write_response(
 
 
 def _split(body: bytes, header_length: str | None) -> tuple[bytes, bytes]:
-    """The JSON and what follows it."""
     if header_length is None:
         return body, b""
     if not re.fullmatch(r"[0-9]{1,18}", header_length) or int(header_length) > len(body):
