@@ -277,6 +277,9 @@ def test_updates_bring_what_is_new_and_keep_what_is_the_owners(
         said = update(repo, version)
 
         assert "your changes" not in said
+        assert f"to version {version_of(history, version)} ({version[:7]})." in said
+        assert "clean as possible" not in said
+        assert git(repo, "diff", "--name-only") == ""  # "git commit" takes all of it
         assert unmerged(repo) == []
         assert "up to date" in cruft(repo, "check", "--checkout", version)
         fresh = history.fresh(version, row, tmp_path / f"fresh-{version}")
@@ -284,6 +287,12 @@ def test_updates_bring_what_is_new_and_keep_what_is_the_owners(
         commit(fresh, "What would be there had it been made today")
         assert seen(repo) == seen(fresh) | kept
         commit(repo, "Update")
+
+
+def version_of(history: History, commit: str) -> str:
+    """What the template calls itself at *commit*."""
+    text = (history.trees / commit / "cookiecutter.json").read_text(encoding="utf-8")
+    return str(json.loads(text)["_template_version"])
 
 
 def in_service(name: str) -> bool:
@@ -313,6 +322,8 @@ def test_an_update_replaces_the_service_and_names_what_else_is_left_to_merge(
     assert "your changes in it, in logs.py, ours.py, settings.py. The last commit has them" in said
     assert re.search(r"same lines: Dockerfile\. Merge", said)
     assert {line.split("\t")[-1] for line in unmerged(repo)} == {"Dockerfile"}
+    assert "clean as possible" not in said
+    assert git(repo, "diff", "--name-only").split() == ["Dockerfile"] * 2  # once as unmerged
     fresh = history.fresh(history.versions[-1], ROWS[0], tmp_path / "fresh")
     assert digests(repo / SERVICE) == digests(fresh / SERVICE)
     with pytest.raises(AssertionError, match="unmerged files"):
@@ -329,6 +340,34 @@ def test_an_update_of_what_is_not_committed_is_refused(
     with pytest.raises(AssertionError, match=r"not committed: src/service/settings\.py\. Commit"):
         update(repo, history.versions[-1])
 
+    assert seen(repo) == before
+
+
+def test_an_update_goes_to_the_newest_tag_not_to_the_newest_commit(
+    contested: Path, history: History, tmp_path: Path
+) -> None:
+    repo = clone_of(contested, tmp_path / "clone")
+    git(history.folder, "tag", "v0.9.0", history.versions[0])
+    git(history.folder, "tag", "v0.10.0", history.versions[1])
+
+    run("make", "update", INSTALLED, cwd=repo)
+
+    state = json.loads((repo / ".cruft.json").read_text(encoding="utf-8"))
+    assert state["commit"] == history.versions[1]
+
+
+@pytest.mark.parametrize("release", ["v9", "0000000"])
+def test_a_version_that_is_not_there_is_refused_in_one_sentence(
+    release: str, contested: Path, tmp_path: Path
+) -> None:
+    repo = clone_of(contested, tmp_path / "clone")
+    before = seen(repo)
+
+    said = refused("make", "update", f"RELEASE={release}", INSTALLED, cwd=repo)
+
+    (error, *rest) = [line for line in said.splitlines() if not line.startswith("make")]
+    assert error.startswith("error: ")
+    assert rest == []
     assert seen(repo) == before
 
 

@@ -8,6 +8,7 @@ put among this clone's objects; then cruft does the rest. cruft leaves ``src/ser
 
 import argparse
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ STATE = Path(".cruft.json")
 SERVICE = Path("src/service")
 CRUFT = [sys.executable, "-m", "cruft"]
 GIT = ["git", "-c", "core.quotePath=off"]
+_NAMES = {"git", "ls-remote", "add", "cruft", "create", "update"}
 
 
 class UpdateError(Exception):
@@ -28,27 +30,30 @@ class UpdateError(Exception):
 def main() -> None:
     """Run the command line; the exit status is 1 when something is left to do."""
     parser = argparse.ArgumentParser(prog="python -m service.update", description=__doc__)
-    parser.add_argument("--release", metavar="TAG", help="of the template; its newest by default")
+    parser.add_argument(
+        "--release", metavar="TAG", help="of the template; its newest version by default"
+    )
     arguments = parser.parse_args()
-    checkout = ["--checkout", arguments.release] if arguments.release else []
     try:
         state = read_state(STATE)
         refuse_uncommitted()
+        checkout = ["--checkout", find_release(state["template"], arguments.release)]
         with TemporaryDirectory() as old, TemporaryDirectory() as new:
             before = render(state, ["--checkout", state["commit"]], Path(old))
             after = render(state, checkout, Path(new))
+            new_state = read_state(after / STATE)
             remember(before)
             changed = changed_files(SERVICE, before / SERVICE)
-            subprocess.run([*CRUFT, "update", "--skip-apply-ask", *checkout], check=True)
+            sys.stdout.write(f"From {version(state)} of the template to {version(new_state)}.\n")
+            run([*CRUFT, "update", "--skip-apply-ask", *checkout])
             replace(SERVICE, after / SERVICE)
+            run([*GIT, "add", "--", str(STATE)])  # the next update starts from it
         if changed:
             sys.stdout.write(
                 f"{SERVICE} is replaced as a whole, and so are your changes in it, in "
                 f"{', '.join(changed)}. The last commit has them: move them to src/model.\n"
             )
         refuse_unmerged()
-    except subprocess.CalledProcessError as error:
-        sys.exit(error.returncode)
     except UpdateError as error:
         sys.exit(f"error: {error}")
 
@@ -81,13 +86,54 @@ def refuse_uncommitted() -> None:
         raise UpdateError(f'not committed: {names}. Commit or stash it, then "make update".')
 
 
+def find_release(template: str, wanted: str | None) -> str:
+    """The tag or commit to update to: *wanted*, or the newest version.
+
+    Raises:
+        UpdateError: the template is not reached, or has no such version.
+    """
+    listed = run([*GIT, "ls-remote", "--tags", "--refs", template])
+    tags: list[str] = re.findall(r"refs/tags/(v\d+(?:\.\d+)+)$", listed, re.MULTILINE)
+    tags.sort(key=lambda tag: [int(number) for number in tag[1:].split(".")])
+    known = ", ".join(tags) or "no version yet"
+    if wanted is None and tags:
+        return tags[-1]
+    if wanted is None or not (wanted in tags or re.fullmatch("[0-9a-f]{7,40}", wanted)):
+        raise UpdateError(
+            f'RELEASE is "{wanted or ""}"; a version or a commit of the template is accepted. '
+            f"It has {known}."
+        )
+    return wanted
+
+
+def version(state: dict[str, Any]) -> str:
+    """The version and commit of the template that *state* tells of."""
+    (context,) = state["context"].values()
+    return f"version {context['_template_version']} ({state['commit'][:7]})"
+
+
+def run(command: list[str]) -> str:
+    """What *command* writes.
+
+    Raises:
+        UpdateError: it fails; the message has the last line of what it says.
+    """
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = (done.stderr or done.stdout).split("\n")
+        last = [line.strip() for line in said if line.strip()][-1:]
+        name = " ".join(word for word in command if word in _NAMES)
+        raise UpdateError(f"{name} failed: {' '.join(last)}")
+    return done.stdout
+
+
 def render(state: dict[str, Any], checkout: list[str], to: Path) -> Path:
     """The repository in *to* that a version of the template makes of this one's answers."""
     (context,) = state["context"].values()
     answers = {name: answer for name, answer in context.items() if not name.startswith("_")}
     create = [*CRUFT, "create", state["template"], *checkout, "--no-input"]
     create += ["--extra-context", json.dumps(answers), "--output-dir", str(to)]
-    subprocess.run(create, check=True)
+    run(create)
     (repository,) = to.iterdir()
     return repository
 

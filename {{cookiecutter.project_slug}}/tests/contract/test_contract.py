@@ -141,30 +141,23 @@ def test_the_description_is_valid_and_names_every_route(service: Service) -> Non
 
 def test_every_example_of_the_description_is_answered(service: Service) -> None:
     document = service.client.get("/openapi.json").json()
-    sent = 0
-    for path, item in document["paths"].items():
-        for method, operation in item.items():
-            for each in operation.get("parameters", []):
-                if each["in"] == "path":
-                    path = path.replace(f"{{{each['name']}}}", each["example"])
-            bodies = operation.get("requestBody", {"content": {}})["content"]
-            for media_type, body in bodies.items():
-                if media_type not in {"application/json", "text/plain"}:
-                    continue  # a file, which no description can bring along
-                if path.endswith("/infer") and NUMBERS > MOST_NUMBERS:
-                    continue
-                content = body["example"]
-                response = service.client.request(
-                    method,
-                    path,
-                    content=content if isinstance(content, str) else json.dumps(content),
-                    headers={"Content-Type": media_type},
-                )
-                assert response.status_code == httpx.codes.OK, (path, response.text)
-                sent += 1
-            if not bodies:
-                assert service.client.request(method, path).status_code == httpx.codes.OK, path
-    assert sent
+    for route, item in document["paths"].items():
+        ((method, operation),) = item.items()
+        path = route
+        for each in operation.get("parameters", []):
+            if each["in"] == "path":
+                path = path.replace(f"{{{each['name']}}}", each["example"])
+        bodies = operation.get("requestBody", {"content": {None: {"example": ""}}})["content"]
+        for media_type, body in bodies.items():
+            if media_type not in {"application/json", "text/plain", None}:
+                continue  # a file, which no description can bring along
+            if path.endswith("/infer") and NUMBERS > MOST_NUMBERS:
+                continue
+            content, headers = body["example"], {"Content-Type": media_type or ""}
+            if media_type == "application/json":
+                content = json.dumps(content)
+            response = service.client.request(method, path, content=content, headers=headers)
+            assert response.status_code == httpx.codes.OK, (method, path, response.text)
 
 
 def test_the_description_tells_no_address_so_that_a_proxy_may_put_a_prefix_before_it(

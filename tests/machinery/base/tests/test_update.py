@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.update import UpdateError, read_state, refuse_unmerged
+from service.update import UpdateError, find_release, read_state, refuse_unmerged
 
 
 def test_a_repository_of_unknown_origin_is_told_how_to_name_it(tmp_path: Path) -> None:
@@ -23,3 +23,38 @@ def test_what_is_left_to_merge_is_named(tmp_path: Path, monkeypatch: pytest.Monk
 
     with pytest.raises(UpdateError, match=r"the same lines: README\.md\.rej\."):
         refuse_unmerged()
+
+
+@pytest.fixture
+def template(tmp_path: Path) -> str:
+    """A template with three versions, the newest in the middle, and a commit after them."""
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
+    folder = tmp_path / "template"
+    git = ["git", "-C", str(folder), "-c", "user.name=x", "-c", "user.email=x@example.com"]
+    subprocess.run(["git", "init", "--quiet", str(folder)], check=True)  # noqa: S607
+    for tag in ("v0.9.0", "v0.10.0", "v0.9.1", "nightly"):
+        subprocess.run([*git, "commit", "--quiet", "--allow-empty", "-m", tag], check=True)
+        subprocess.run([*git, "tag", tag], check=True)
+    subprocess.run([*git, "commit", "--quiet", "--allow-empty", "-m", "more"], check=True)
+    return str(folder)
+
+
+def test_an_update_goes_to_the_newest_version_or_to_the_one_that_is_named(template: str) -> None:
+    assert find_release(template, None) == "v0.10.0"
+    assert find_release(template, "v0.9.1") == "v0.9.1"
+    assert find_release(template, "0123abc") == "0123abc"
+
+
+def test_a_version_that_the_template_does_not_have_is_refused_in_one_sentence(
+    template: str,
+) -> None:
+    with pytest.raises(
+        UpdateError, match=r'RELEASE is "v9".* has v0\.9\.0, v0\.9\.1, v0\.10\.0\.$'
+    ):
+        find_release(template, "v9")
+
+
+def test_a_template_that_is_not_reached_is_told_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UpdateError, match=r"^git ls-remote failed: [^\n]+$"):
+        find_release(str(tmp_path / "nothing"), None)

@@ -38,8 +38,10 @@ _SECURITY_HEADERS = [
     ("Referrer-Policy", "no-referrer"),
     (
         "Content-Security-Policy",
-        "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
-        "base-uri 'none'; frame-ancestors 'none'",
+        (
+            "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
+            "base-uri 'none'; frame-ancestors 'none'"
+        ),
     ),
 ]
 
