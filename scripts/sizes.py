@@ -35,8 +35,8 @@ class Limit(NamedTuple):
 
 GOALS: dict[str, dict[str, Limit]] = {
     "predicting in-process": {
-        "modules": Limit(goal=50, present=66),
-        "lines of source": Limit(goal=5000, present=7416),
+        "modules": Limit(goal=50, present=63),
+        "lines of source": Limit(goal=5000, present=7077),
         "lines of tests": Limit(goal=2200),
         "modules of yours": Limit(goal=6),
         "lines of yours": Limit(goal=700),

@@ -13,7 +13,7 @@ import numpy as np
 from model import network
 from model.preprocess import NAME
 from service.lifecycle import engine, start
-from service.lifecycle.checkpoint import resolve
+from service.lifecycle.source import resolve
 
 for folder in map(Path, sys.argv[1:]):
     checkpoint = resolve(str(folder))

@@ -4,9 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from pydantic import ValidationError
+
 
 class OwnerError(Exception):
     """The owner's set-up is wrong: a setting, a model folder, an artefact."""
+
+
+def first_fault(error: ValidationError, whole: str = "the whole file") -> str:
+    """Where the first fault is, *whole* when it is no field's, and what is wrong there."""
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc'])) or whole}: {first['msg']}"
 
 
 class BadValue(ValueError):

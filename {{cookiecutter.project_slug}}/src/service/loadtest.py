@@ -7,19 +7,18 @@ import argparse
 import itertools
 import json
 import math
-import mimetypes
 import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from service.smoke import Example, SmokeError, contains, read_examples, wait_until_ready
+from service.smoke import Example, SmokeError, contains, read_examples, url_of, wait_until_ready
 
 REQUEST_TIMEOUT_SECONDS = 30.0
 WARM_UP_SECONDS = 3.0
@@ -40,7 +39,7 @@ class Answer(NamedTuple):
 def main() -> None:
     """Run the command line; the exit status is 1 when the service is not good enough."""
     options = _options()
-    url = options.url.rstrip("/")
+    url = options.url
     try:
         wait_until_ready(url, timeout_seconds=options.timeout)
         examples = read_examples(options.examples)
@@ -65,22 +64,13 @@ def main() -> None:
 
 def send(url: str, examples: Sequence[Example], clients: int, seconds: float) -> list[Answer]:
     """Send *examples* again and again from *clients* for *seconds*; what has begun is awaited."""
-    answers: list[Answer] = []
     end = time.monotonic() + seconds
-    threads = [
-        threading.Thread(target=_send, args=(url, examples, number, end, answers), daemon=True)
-        for number in range(clients)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return answers
+    with ThreadPoolExecutor(clients) as pool:
+        lists = pool.map(lambda number: list(_answers(url, examples, number, end)), range(clients))
+        return [answer for answers in lists for answer in answers]
 
 
-def _send(
-    url: str, examples: Sequence[Example], first: int, end: float, answers: list[Answer]
-) -> None:
+def _answers(url: str, examples: Sequence[Example], first: int, end: float) -> Iterator[Answer]:
     parts = urlsplit(url)
     connect = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     connection = connect(parts.netloc, timeout=REQUEST_TIMEOUT_SECONDS)
@@ -94,22 +84,21 @@ def _send(
         except (OSError, HTTPException) as error:
             connection.close()
             outcome = type(error).__name__
-        answers.append(Answer(outcome, time.monotonic() - started))
+        yield Answer(outcome, time.monotonic() - started)
         if outcome not in {RIGHT, WRONG}:
             time.sleep(PAUSE_SECONDS)
     connection.close()
 
 
 def _outcome(connection: HTTPConnection, below: str, example: Example) -> str:
-    media_type = mimetypes.guess_type(example.path)[0] or "application/octet-stream"
-    headers = {"Content-Type": media_type}
-    connection.request("POST", below + example.route, example.path.read_bytes(), headers)
+    body = example.path.read_bytes()
+    connection.request("POST", below + example.route, body, example.headers)
     response = connection.getresponse()
-    body = response.read()
+    answer = response.read()
     if response.status != HTTPStatus.OK:
         return str(response.status)
     try:
-        return RIGHT if contains(json.loads(body), example.expected) else WRONG
+        return RIGHT if contains(json.loads(answer), example.expected) else WRONG
     except ValueError:
         return WRONG
 
@@ -164,7 +153,7 @@ def faults(
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m service.loadtest", description=__doc__)
     add = parser.add_argument
-    add("url", help="where the service is, as in http://localhost:8000")
+    add("url", type=url_of, help="where the service is, as in http://localhost:8000")
     add("--p95-seconds", type=float, required=True, help="accepted for 95 of 100 answers")
     add("--error-share", type=float, default=0.01, help="accepted of all requests, from 0 to 1")
     add("--clients", type=int, default=4, help="side by side (default: %(default)s)")
@@ -173,8 +162,6 @@ def _options() -> argparse.Namespace:
     add("--examples", type=Path, default=Path("examples"), help="what is sent")
     add("--report", type=Path, default=Path("build/reports/loadtest.json"), help="is written")
     options = parser.parse_args()
-    if not options.url.startswith(("http://", "https://")):
-        parser.error(f"the URL is {options.url!r}; it must start with http:// or https://")
     if not 0 <= options.error_share <= 1:
         parser.error(f"--error-share is {options.error_share}; it must be from 0 to 1")
     for name in ("p95_seconds", "clients", "seconds"):

@@ -1,7 +1,7 @@
 """A model version on disk: a folder with artefacts and the ``manifest.json`` that describes them.
 
 The layout is ``models/<name>/<version>/``; versions are whole numbers, as model servers read them.
-Knows nothing of machine-learning frameworks.
+What is missing or broken is an ``OwnerError``, whose message says what to do.
 """
 
 import hashlib
@@ -11,13 +11,13 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from service.errors import OwnerError
+from service.errors import OwnerError, first_fault
 from service.logs import log
 
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
@@ -38,11 +38,26 @@ def _inside(path: str) -> str:
 RelativePath: TypeAlias = Annotated[str, AfterValidator(_inside)]
 
 
-class _Strict(BaseModel):
+class Record(BaseModel):
+    """What is written as JSON; a name that it does not know is refused."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
+    @classmethod
+    def read_from(cls, path: Path, kind: str) -> Self:
+        """The record in *path*; *kind* names it where the file is another."""
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            raise OwnerError(f'"{path}" is not {kind}: {first_fault(error)}.') from None
 
-class Tensor(_Strict):
+    def write_to(self, path: Path) -> None:
+        """Write it so that people can read it too."""
+        text = json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False)
+        path.write_text(text + "\n", encoding="utf-8")
+
+
+class Tensor(Record):
     """One named input or output of the model."""
 
     name: str
@@ -51,38 +66,36 @@ class Tensor(_Strict):
     """``None`` is an axis of any length; the first is the batch."""
 
 
-class Signature(_Strict):
+class Signature(Record):
     """What goes into the model and what comes out, in order."""
 
     inputs: list[Tensor]
     outputs: list[Tensor]
 
 
-class Artefact(_Strict):
-    """The model in one format.
-
-    ``path`` is a file, or a folder for formats that are folders.
-    """
+class Artefact(Record):
+    """The model in one format."""
 
     format: str
     path: RelativePath
+    """A file, or a folder for formats that are folders."""
 
 
-class FileDigest(_Strict):
+class FileDigest(Record):
     """What a file must be, to the byte."""
 
     bytes: int
     sha256: str
 
 
-class ModelVersion(_Strict):
+class ModelVersion(Record):
     """Which model answered."""
 
     name: str
     version: int
 
 
-class Manifest(_Strict):
+class Manifest(Record):
     """All that is known of one model version."""
 
     schema_version: Literal[1] = 1
@@ -108,21 +121,15 @@ class Manifest(_Strict):
         return ModelVersion(name=self.name, version=self.version)
 
     def artefact(self, format_name: str | None) -> Artefact:
-        """The artefact in *format_name*, or the first when there is none.
-
-        Raises:
-            OwnerError: the version has no artefact in that format.
-        """
-        if not format_name:
-            return self.artefacts[0]
-        for artefact in self.artefacts:
-            if artefact.format == format_name:
-                return artefact
-        accepted = ", ".join(artefact.format for artefact in self.artefacts)
-        raise OwnerError(
-            f"MODEL_FORMAT is {format_name!r}, which version {self.version} of the model does not "
-            f"have. It has: {accepted}."
-        )
+        """The artefact in *format_name*, or the first when no format is named."""
+        known = {artefact.format: artefact for artefact in self.artefacts}
+        name = format_name or self.artefacts[0].format
+        if name not in known:
+            raise OwnerError(
+                f"MODEL_FORMAT is {name!r}, which version {self.version} of the model does not "
+                f"have. It has: {', '.join(known)}."
+            )
+        return known[name]
 
 
 def sha256(path: Path) -> str:
@@ -144,27 +151,28 @@ def digests(folder: Path) -> dict[str, FileDigest]:
 
 def versions(model_dir: Path) -> list[int]:
     """The versions that lie in *model_dir*, oldest first; none when there is no such folder."""
-    if not model_dir.is_dir():
-        return []
-    return sorted(
-        int(path.name)
-        for path in model_dir.iterdir()
-        if path.name.isascii() and path.name.isdigit() and (path / MANIFEST).is_file()
-    )
+    found = [path.parent.name for path in model_dir.glob(f"*/{MANIFEST}")]
+    return sorted(int(name) for name in found if _is_number(name))
+
+
+def next_version(model_dir: Path) -> int:
+    """One more than the newest version in *model_dir*, be it whole or not."""
+    names = [path.name for path in model_dir.glob("*")]
+    return 1 + max((int(name) for name in names if _is_number(name)), default=0)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
 def chosen_version(model_dir: Path) -> int | None:
-    """The version that :func:`choose` chose in *model_dir*; ``None`` when none was.
-
-    Raises:
-        OwnerError: the choice is no version's number.
-    """
+    """The version that :func:`choose` chose in *model_dir*; ``None`` when none was."""
     path = model_dir / CURRENT
     try:
         text = path.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         return None
-    if not (text.isascii() and text.isdigit()):
+    if not _is_number(text):
         raise OwnerError(
             f'"{path}" says {text[:100]!r}, where the number of a version is accepted. Run '
             f'"make use VERSION=N", or remove the file to serve the newest.'
@@ -173,11 +181,7 @@ def chosen_version(model_dir: Path) -> int | None:
 
 
 def choose(model_dir: Path, version: int) -> None:
-    """Let services that read *model_dir* answer with *version* from now on.
-
-    Raises:
-        OwnerError: there is no such version.
-    """
+    """Let services that read *model_dir* answer with *version* from now on."""
     find_version(model_dir, version)
     path = model_dir / CURRENT
     written = path.with_name(f".{CURRENT}-{version}")
@@ -185,20 +189,10 @@ def choose(model_dir: Path, version: int) -> None:
     written.replace(path)  # at once: a service that reads meanwhile finds the one or the other
 
 
-def next_version(model_dir: Path) -> int:
-    """One more than the newest version in *model_dir*, be it whole or not."""
-    names = [path.name for path in model_dir.iterdir()] if model_dir.is_dir() else []
-    return 1 + max((int(name) for name in names if name.isascii() and name.isdigit()), default=0)
-
-
 @contextmanager
 def staged(target: Path) -> Iterator[Path]:
-    """Give an empty hidden folder that becomes *target* when the block ends.
-
-    It lies beside *target*, since a rename does not cross file systems. When the block raises, it
-    is removed and *target* is as it was.
-    """
-    mark = uuid.uuid4().hex[:8]
+    """An empty folder that becomes *target* when the block ends; if it raises, *target* stays."""
+    mark = uuid.uuid4().hex[:8]  # both lie beside it: a rename does not cross file systems
     staging = target.with_name(f".staging-{target.name}-{mark}")
     former = target.with_name(f".former-{target.name}-{mark}")
     staging.mkdir(parents=True)
@@ -215,11 +209,7 @@ def staged(target: Path) -> Iterator[Path]:
 
 
 def find_version(model_dir: Path, version: int | None) -> Path:
-    """The folder of *version*; when it is ``None``, of the chosen one, or of the newest.
-
-    Raises:
-        OwnerError: there is no such version.
-    """
+    """The folder of *version*; when it is ``None``, of the chosen one, or of the newest."""
     found = versions(model_dir)
     if not found:
         raise OwnerError(
@@ -237,35 +227,20 @@ def find_version(model_dir: Path, version: int | None) -> Path:
 
 
 def read(folder: Path) -> Manifest:
-    """The manifest of the version in *folder*.
-
-    Raises:
-        OwnerError: there is none, or it is not one.
-    """
+    """The manifest of the version in *folder*."""
     path = folder / MANIFEST
-    try:
-        return Manifest.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise OwnerError(f'"{path}" is missing. Run "make model" to make a version.') from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the whole file"
-        raise OwnerError(f'"{path}" is not a manifest: {where}: {first["msg"]}.') from None
+    if not path.is_file():
+        raise OwnerError(f'"{path}" is missing. Run "make model" to make a version.')
+    return Manifest.read_from(path, "a manifest")
 
 
 def write(manifest: Manifest, folder: Path) -> None:
     """Write *manifest* into the version's *folder*."""
-    text = json.dumps(manifest.model_dump(mode="json"), indent=2, ensure_ascii=False)
-    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    manifest.write_to(folder / MANIFEST)
 
 
 def check_files(folder: Path, manifest: Manifest, below: str = "") -> None:
-    """Compare the files of a version with their digests.
-
-    Args:
-        folder: the version's folder.
-        manifest: its manifest.
-        below: check only this file, or the files below this folder.
+    """Compare the files of a version with their digests: all, or what is *below* one path.
 
     Raises:
         OwnerError: one is missing or is not, to the byte, what was exported.
@@ -275,18 +250,14 @@ def check_files(folder: Path, manifest: Manifest, below: str = "") -> None:
             continue
         path = folder / name
         if not path.is_file():
-            raise OwnerError(f'"{path}" is missing. Restore it, or run "make model".')
-        size = path.stat().st_size
-        if size != expected.bytes:
-            raise OwnerError(
-                f'"{path}" has {size} bytes, its manifest says {expected.bytes}. It was truncated '
-                f'or changed after the export. Restore it, or run "make model".'
-            )
-        if sha256(path) != expected.sha256:
-            raise OwnerError(
-                f'"{path}" does not have the sha256 that its manifest says. It was changed after '
-                f'the export. Restore it, or run "make model".'
-            )
+            fault = "is missing"
+        elif (size := path.stat().st_size) != expected.bytes:
+            fault = f"has {size} bytes, its manifest says {expected.bytes}. It was truncated"
+        elif sha256(path) != expected.sha256:
+            fault = "does not have the sha256 that its manifest says. It was changed"
+        else:
+            continue
+        raise OwnerError(f'"{path}" {fault}. Restore it, or run "make model".')
 
 
 def read_golden(folder: Path) -> tuple[Arrays, Arrays]:
@@ -313,9 +284,8 @@ def largest_difference(expected: Arrays, found: Arrays) -> float:
         other = found[name]
         if other.shape != array.shape or not np.isfinite(other).all():
             return float("inf")
-        if array.size:
-            difference = np.abs(array.astype(np.float64) - other.astype(np.float64)).max()
-            worst = max(worst, float(difference))
+        difference = np.abs(array.astype(np.float64) - other.astype(np.float64))
+        worst = max(worst, float(difference.max(initial=0)))
     return worst
 
 

@@ -1,8 +1,8 @@
 """``python -m service.smoke URL``: send the requests in examples/ and check the answers.
 
 The questions are files in ``examples/``; ``examples/expected.json`` has, for each route and each
-file that is sent there, what the answer must contain. Knows nothing of the service's code and needs
-nothing but Python, so it runs where nothing is installed.
+file that is sent there, what the answer must contain. Needs nothing but Python, and nothing of the
+service's code, so it runs where nothing is installed.
 """
 
 import argparse
@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 REQUEST_TIMEOUT_SECONDS = 30.0
-_FAILURES = (OSError, HTTPException)
 
 
 class SmokeError(Exception):
@@ -31,27 +30,31 @@ class Example(NamedTuple):
     path: Path
     expected: dict[str, Any]
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of the request."""
+        return {"Content-Type": mimetypes.guess_type(self.path)[0] or "application/octet-stream"}
+
 
 def main() -> None:
     """Run the command line; the exit status is 1 when an answer is not as expected."""
     parser = argparse.ArgumentParser(prog="python -m service.smoke", description=__doc__)
-    parser.add_argument("url", help="where the service is, as in http://localhost:8000")
-    parser.add_argument(
-        "--timeout", type=float, default=60.0, metavar="SECONDS", help="wait for it at most so long"
-    )
-    parser.add_argument(
-        "--examples", type=Path, default=Path("examples"), metavar="FOLDER", help="requests to send"
-    )
+    parser.add_argument("url", type=url_of, help="where the service is")
+    parser.add_argument("--timeout", type=float, default=60.0, help="of the wait, in seconds")
     arguments = parser.parse_args()
-    url = arguments.url.rstrip("/")
-    if not url.startswith(("http://", "https://")):
-        parser.error(f"the URL is {url!r}; it must start with http:// or https://")
     try:
-        wait_until_ready(url, timeout_seconds=arguments.timeout)
-        for example in read_examples(arguments.examples):
-            check(example, ask(url, example))
+        wait_until_ready(arguments.url, timeout_seconds=arguments.timeout)
+        for example in read_examples(Path("examples")):
+            check(example, ask(arguments.url, example))
     except SmokeError as error:
         sys.exit(f"error: {error}")
+
+
+def url_of(text: str) -> str:
+    """An HTTP URL without a slash at the end, for ``argparse``."""
+    if not text.startswith(("http://", "https://")):
+        raise argparse.ArgumentTypeError(f"{text!r} must start with http:// or https://")
+    return text.rstrip("/")
 
 
 def wait_until_ready(url: str, *, timeout_seconds: float) -> None:
@@ -63,9 +66,9 @@ def wait_until_ready(url: str, *, timeout_seconds: float) -> None:
     deadline = time.monotonic() + timeout_seconds
     while True:
         try:
-            with urllib.request.urlopen(f"{url}/readyz", timeout=5):  # noqa: S310  # main checks it
+            with urllib.request.urlopen(f"{url}/readyz", timeout=5):  # noqa: S310 - url_of checked it
                 return
-        except _FAILURES as error:
+        except (OSError, HTTPException) as error:
             if time.monotonic() >= deadline:
                 raise SmokeError(
                     f"{url} was not ready within {timeout_seconds:g} seconds: {error}. Look at the "
@@ -75,72 +78,60 @@ def wait_until_ready(url: str, *, timeout_seconds: float) -> None:
 
 
 def read_examples(folder: Path) -> list[Example]:
-    """A request, and the expected answer.
+    """What ``expected.json`` in *folder* lists.
 
     Raises:
-        SmokeError: there is no ``expected.json``, or it is not as it must be.
+        SmokeError: there is no such file, or it is not as it must be.
     """
     path = folder / "expected.json"
-    accepted = (
-        'It must be like {"/route": {"file": {"field": "value"}}}, with files of the same folder.'
-    )
     try:
-        routes = json.loads(path.read_text(encoding="utf-8"))
         examples = [
             Example(route, folder / name, dict(expected))
-            for route, files in routes.items()
+            for route, files in json.loads(path.read_text(encoding="utf-8")).items()
             for name, expected in files.items()
         ]
+        if not examples:
+            raise ValueError("it names no example")
+        if missing := [each.path for each in examples if not each.path.is_file()]:
+            raise ValueError(f'"{missing[0]}" is not there')
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise SmokeError(f'"{path}" cannot be read: {error}. {accepted}') from None
-    if not examples:
-        raise SmokeError(f'"{path}" names no example. {accepted}')
-    for example in examples:
-        if not example.path.is_file():
-            raise SmokeError(
-                f'"{path}" names "{example.path.name}", which is not there. {accepted}'
-            )
+        raise SmokeError(
+            f'"{path}" cannot be used: {error}. It must be like '
+            '{"/route": {"file": {"field": "value"}}}, with files of the same folder.'
+        ) from None
     return examples
 
 
-def ask(url: str, example: Example) -> dict[str, Any]:
-    """Send the example's file to its route.
-
-    Returns:
-        The answer, decoded from JSON.
+def ask(url: str, example: Example) -> Any:
+    """The answer to the example's file, decoded from JSON.
 
     Raises:
         SmokeError: there is none, or it is an error.
     """
-    path = example.path
-    media_type = mimetypes.guess_type(path)[0] or "application/octet-stream"
-    request = urllib.request.Request(  # noqa: S310  # main checks the scheme
-        url + example.route, data=path.read_bytes(), headers={"Content-Type": media_type}
-    )
+    path, body = example.path, example.path.read_bytes()
+    request = urllib.request.Request(url + example.route, body, example.headers)  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=REQUEST_TIMEOUT_SECONDS) as response:  # noqa: S310
-            answer = json.load(response)
+            return json.load(response)
     except urllib.error.HTTPError as error:
-        body = error.read(1000).decode(errors="replace")
-        raise SmokeError(f"{url} answered {path} with {error.code}: {body}") from None
-    except (*_FAILURES, ValueError) as error:
+        said = error.read(1000).decode(errors="replace")
+        raise SmokeError(f"{url} answered {path} with {error.code}: {said}") from None
+    except (OSError, HTTPException, ValueError) as error:
         raise SmokeError(f"{url} did not answer {path}: {error}") from None
-    if not isinstance(answer, dict):
-        raise SmokeError(f"{url} answered {path} with {answer!r}, not with a JSON object.")
-    return answer
 
 
-def check(example: Example, answer: dict[str, Any]) -> None:
+def check(example: Example, answer: Any) -> None:
     """Compare what *answer* says with what it must, and print it.
 
     Raises:
         SmokeError: something is missing or has another value.
     """
     path, expected = example.path, example.expected
-    found = {field: answer.get(field) for field in expected}
-    if not contains(found, expected):
+    if not contains(answer, expected):
+        if isinstance(answer, dict):
+            answer = {field: answer.get(field) for field in expected}
         raise SmokeError(
-            f"{path} was answered with {json.dumps(found)}; {path.parent / 'expected.json'} says "
+            f"{path} was answered with {json.dumps(answer)}; {path.parent / 'expected.json'} says "
             f"{json.dumps(expected)}. If the service has a model of your own, put examples of "
             f"your own there."
         )

@@ -46,8 +46,10 @@ def main() -> None:
             changed = changed_files(SERVICE, before / SERVICE)
             sys.stdout.write(f"From {version(state)} of the template to {version(new_state)}.\n")
             run([*CRUFT, "update", "--skip-apply-ask", *checkout])
-            replace(SERVICE, after / SERVICE)
-            run([*GIT, "add", "--", str(STATE)])  # the next update starts from it
+            shutil.rmtree(SERVICE)
+            shutil.copytree(after / SERVICE, SERVICE)
+            # The next update starts from what the state says.
+            run([*GIT, "add", "--all", "--", str(SERVICE), str(STATE)])
         if changed:
             sys.stdout.write(
                 f"{SERVICE} is replaced as a whole, and so are your changes in it, in "
@@ -59,27 +61,18 @@ def main() -> None:
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """What cruft knows of the template that this repository was made from.
-
-    Raises:
-        UpdateError: the file is not there.
-    """
-    try:
-        state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    """What cruft knows of the template; :class:`UpdateError` where it knows nothing."""
+    if not path.is_file():
         raise UpdateError(
             f'"{path}" is missing, so the version of the template is unknown. '
             f'"cruft link" writes it; see "Updating" in README.md.'
-        ) from None
+        )
+    state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return state
 
 
 def refuse_uncommitted() -> None:
-    """Return when all is committed.
-
-    Raises:
-        UpdateError: some is not; the message says what.
-    """
+    """Raise :class:`UpdateError` when something is not committed."""
     status = subprocess.check_output([*GIT, "status", "--porcelain"], text=True)
     if status:
         names = ", ".join(line[3:] for line in status.splitlines())
@@ -154,25 +147,11 @@ def changed_files(folder: Path, origin: Path) -> list[str]:
         paths = [path for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc"]
         return {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
 
-    ours, theirs = contents(folder), contents(origin)
-    return sorted(
-        name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)
-    )
-
-
-def replace(folder: Path, new: Path) -> None:
-    """Make *folder* a copy of *new*, in git's index too."""
-    shutil.rmtree(folder)
-    shutil.copytree(new, folder)
-    subprocess.run([*GIT, "add", "--all", "--", str(folder)], check=True)
+    return sorted(dict(contents(folder).items() ^ contents(origin).items()))
 
 
 def refuse_unmerged() -> None:
-    """Return when all of the update is merged.
-
-    Raises:
-        UpdateError: some is not; the message says where.
-    """
+    """Raise :class:`UpdateError` when something of the update is not merged."""
     diff = [*GIT, "diff", "--name-only", "--diff-filter=U", "--relative"]
     conflicts = subprocess.check_output(diff, text=True).splitlines()
     others = [*GIT, "ls-files", "--others", "--exclude-standard", "--", "*.rej"]

@@ -34,9 +34,6 @@ _LOOK_SECONDS = 1.0
 def application(make: MakePipeline = Pipeline) -> "WSGIApplication":
     """Read the settings, start to load the model, and wire everything together.
 
-    Args:
-        make: makes a version's pipeline.
-
     Raises:
         SystemExit: the owner's set-up is wrong; the log says how.
     """
@@ -60,13 +57,7 @@ def application(make: MakePipeline = Pipeline) -> "WSGIApplication":
 
 
 class Versions:
-    """The application of the version that answers.
-
-    Args:
-        settings: which model; where they name a version, it is never changed.
-        metrics: where all versions count.
-        on_failure: told once when the first version cannot be served.
-        make: makes a version's pipeline.
+    """The application of the version that answers; a version in *settings* is never changed.
 
     Raises:
         OwnerError: there is no such version.
@@ -153,7 +144,8 @@ class Versions:
         pipeline.start()
         while not pipeline.is_ready:
             given_up = failed.wait(0.1)
-            if given_up or self._closed.is_set() or self._has_changed(version):
+            is_wanted = manifests.chosen_version(settings.model_dir) == version
+            if given_up or self._closed.is_set() or not is_wanted:
                 pipeline.close()
                 return not given_up
         former, self._pipeline = self._pipeline, pipeline
@@ -166,10 +158,6 @@ class Versions:
         timer.daemon = True
         timer.start()
         return True
-
-    def _has_changed(self, version: int | None) -> bool:
-        """Whether another version is chosen meanwhile."""
-        return manifests.chosen_version(self._settings.model_dir) != version
 
 
 def _announce(versions: Versions, settings: Settings) -> None:

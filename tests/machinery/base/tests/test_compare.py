@@ -18,8 +18,7 @@ from service.errors import OwnerError
 from service.lifecycle import compare as comparing
 from service.lifecycle import evaluation
 from service.lifecycle.__main__ import main
-from service.lifecycle.compare import compare
-from service.lifecycle.production import FOLDERS
+from service.lifecycle.compare import FOLDERS, compare
 from service.lifecycle.source import Source
 from service.manifest import Arrays, Artefact, Manifest
 from service.runtime import Predict

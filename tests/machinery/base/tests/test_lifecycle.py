@@ -18,8 +18,7 @@ from service import runtime
 from service.errors import OwnerError
 from service.lifecycle import engine, evaluation
 from service.lifecycle.__main__ import main
-from service.lifecycle.candidate import EVALUATION, METRICS
-from service.lifecycle.evaluate import evaluate
+from service.lifecycle.evaluate import EVALUATION, METRICS, evaluate
 from service.lifecycle.export import export
 from service.lifecycle.source import Source
 from service.lifecycle.train import train

@@ -15,11 +15,10 @@ from model import data, network
 from service import manifest as manifests
 from service import runtime
 from service.errors import OwnerError
-from service.lifecycle import candidate, engine
-from service.lifecycle.checkpoint import resolve
-from service.lifecycle.evaluate import evaluate
+from service.lifecycle import engine
+from service.lifecycle.evaluate import evaluate, read_passed
 from service.lifecycle.export import export
-from service.lifecycle.source import Source
+from service.lifecycle.source import Source, resolve
 from service.lifecycle.start import Start, start
 from service.lifecycle.train import train
 
@@ -174,7 +173,7 @@ def test_a_checkpoint_learns_labels_of_ones_own(checkpoint: Path, tmp_path: Path
 
     assert facts.labels != samples.LABELS
     assert facts.epochs == 1
-    assert candidate.read_passed(tmp_path / "candidate") == found
+    assert read_passed(tmp_path / "candidate") == found
     learnt = network.build(facts.parameters, len(facts.labels))
     engine.load(learnt, tmp_path / "candidate" / engine.WEIGHTS)
     before = load(checkpoint, len(facts.labels))

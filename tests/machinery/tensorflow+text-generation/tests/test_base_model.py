@@ -15,11 +15,10 @@ from service import manifest as manifests
 from service import runtime
 from service.errors import OwnerError
 from service.framework import tf
-from service.lifecycle import candidate, engine
-from service.lifecycle.checkpoint import resolve
-from service.lifecycle.evaluate import evaluate
+from service.lifecycle import engine
+from service.lifecycle.evaluate import evaluate, read_passed
 from service.lifecycle.export import export
-from service.lifecycle.source import Source
+from service.lifecycle.source import Source, resolve
 from service.lifecycle.start import from_checkpoint
 from service.lifecycle.train import train
 from service.manifest import Arrays
@@ -178,7 +177,7 @@ def test_a_checkpoint_learns_texts_of_ones_own(checkpoint: Path, tmp_path: Path)
     found = evaluate(tmp_path / "candidate")
 
     assert (facts.epochs, facts.train_examples, found.held_out_examples) == (2, 18, 2)
-    assert candidate.read_passed(tmp_path / "candidate") == found
+    assert read_passed(tmp_path / "candidate") == found
     learnt = network.build(facts.parameters)
     engine.load(learnt, tmp_path / "candidate" / engine.WEIGHTS)
     assert np.abs(whole(learnt) - whole(load(checkpoint))).max() > 1e-4

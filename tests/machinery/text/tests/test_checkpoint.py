@@ -7,7 +7,7 @@ import pytest
 import samples
 
 from service.lifecycle.__main__ import main
-from service.lifecycle.checkpoint import Checkpoint, resolve
+from service.lifecycle.source import Checkpoint, resolve
 
 CONFIG = {"model_type": "unheard-of", "vocab_size": 10, "eos_token_id": 1}
 

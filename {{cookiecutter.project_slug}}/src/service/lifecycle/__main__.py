@@ -4,16 +4,18 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 from service.errors import OwnerError
 from service.lifecycle.source import Source
 from service.manifest import choose, find_version
 from service.threads import available_cpus, limit_threads
+
+Run: TypeAlias = Callable[[argparse.Namespace], None]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,8 +52,7 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from service.lifecycle.candidate import EVALUATION  # noqa: PLC0415
-    from service.lifecycle.evaluate import evaluate  # noqa: PLC0415
+    from service.lifecycle.evaluate import EVALUATION, evaluate  # noqa: PLC0415
 
     found = evaluate(options.candidate, threshold=options.threshold)
     metrics = ", ".join(f"{name} {value:.4f}" for name, value in found.metrics.items())
@@ -75,7 +76,7 @@ def _export(options: argparse.Namespace) -> None:
 def _verify(options: argparse.Namespace) -> None:
     from service.lifecycle.verify import table, verify  # noqa: PLC0415
 
-    folder = options.folder or find_version(options.model_dir, options.version)
+    folder = options.folder or find_version(options.model_dir, None)
     _say(f'{table(verify(folder))}\nVerified: "{folder}".')
 
 
@@ -125,91 +126,48 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m service.lifecycle",
         description="From data to a model version: train, evaluate, export, verify, compare, use.",
     )
-    parser.add_argument(
-        "--traceback", action="store_true", help="show where in the code an error arose"
-    )
+    parser.add_argument("--traceback", action="store_true", help="show where an error arose")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    candidate = _folder("--candidate", "build/candidate", "the trained model before its export")
+    models = os.environ.get("MODEL_DIR") or "models/default"
+    model_dir = _folder("--model-dir", models, "one folder per version; MODEL_DIR by default")
+    reports = _folder("--reports", "build/reports", "where comparison.json and comparison.md go")
 
-    candidate = argparse.ArgumentParser(add_help=False)
-    candidate.add_argument(
-        "--candidate",
-        type=Path,
-        default=Path("build/candidate"),
-        metavar="DIR",
-        help="folder of the trained model before its export (default: %(default)s)",
-    )
-    model_dir = argparse.ArgumentParser(add_help=False)
-    model_dir.add_argument(
-        "--model-dir",
-        type=Path,
-        default=Path(os.environ.get("MODEL_DIR") or "models/default"),
-        metavar="DIR",
-        help="folder with one folder per version (default: MODEL_DIR, here %(default)s)",
-    )
+    def command(run: Run, what: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        name = run.__name__.removeprefix("_")
+        added = commands.add_parser(name, parents=parents, help=what, description=what)
+        added.set_defaults(run=run)
+        return added
 
-    train = commands.add_parser("train", parents=[candidate], help="train a network")
-    train.set_defaults(run=_train)
+    train = command(_train, "train a network", candidate)
     Source.add_arguments(train)
-    train.add_argument("--epochs", type=_at_least_one, metavar="N", help="rounds over the examples")
-    train.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="same seed, same weights (default: 0)"
-    )
+    train.add_argument("--epochs", type=_at_least_one, help="rounds over the examples")
+    train.add_argument("--seed", type=int, default=0, help="same seed, same weights (default: 0)")
 
-    evaluate = commands.add_parser(
-        "evaluate", parents=[candidate], help="judge the trained network by held-out examples"
-    )
-    evaluate.set_defaults(run=_evaluate)
-    evaluate.add_argument(
-        "--threshold",
-        type=float,
-        metavar="X",
-        help="least value to pass (default: THRESHOLD in model/data.py)",
-    )
+    evaluate = command(_evaluate, "judge the trained network by held-out examples", candidate)
+    by_default = "default: THRESHOLD in model/data.py"
+    evaluate.add_argument("--threshold", type=float, help=f"least value to pass ({by_default})")
 
-    export = commands.add_parser(
-        "export",
-        parents=[candidate, model_dir],
-        help="write the next version, in every format, and verify it",
-    )
-    export.set_defaults(run=_export)
+    what = "write the next version, in every format, and verify it"
+    command(_export, what, candidate, model_dir)
 
-    verify = commands.add_parser(
-        "verify", parents=[model_dir], help="check a version's files and reload its artefacts"
-    )
-    verify.set_defaults(run=_verify)
+    verify = command(_verify, "check a version's files and reload its artefacts", model_dir)
     verify.add_argument(
-        "folder", type=Path, nargs="?", metavar="VERSION_DIR", help="instead of --model-dir"
-    )
-    verify.add_argument(
-        "--version", type=_at_least_one, metavar="N", help="in --model-dir (default: the newest)"
+        "folder", type=Path, nargs="?", help="a version's (default: of the one that is served)"
     )
 
-    fetch = commands.add_parser(
-        "fetch", parents=[model_dir], help="take a version that was made elsewhere, and verify it"
-    )
-    fetch.set_defaults(run=_fetch)
+    fetch = command(_fetch, "take a version that was made elsewhere, and verify it", model_dir)
     fetch.add_argument(
         "origin",
-        metavar="FROM",
         help="a model's or a version's folder, or a .tar.gz or .zip of one at http(s)://, "
         "file://, s3://, gs:// or hf://",
     )
-    fetch.add_argument(
-        "--sha256", metavar="HEX", help="what the archive must have (default: not compared)"
-    )
+    fetch.add_argument("--sha256", help="what the archive must have (default: not compared)")
 
-    compare = commands.add_parser(
-        "compare",
-        parents=[model_dir],
-        help="refuse a version that is worse than the model in production",
-    )
-    compare.set_defaults(run=_compare)
+    what = "refuse a version that is worse than the model in production"
+    compare = command(_compare, what, model_dir, reports)
     compare.add_argument(
-        "folder",
-        type=Path,
-        nargs="?",
-        metavar="VERSION_DIR",
-        help="the candidate (default: the version in --model-dir that is served)",
+        "folder", type=Path, nargs="?", help="the candidate (default: the version that is served)"
     )
     compare.add_argument(
         "--production",
@@ -220,26 +178,24 @@ def _parser() -> argparse.ArgumentParser:
         "or a model's folder (default: nothing yet)",
     )
     Source.add_arguments(compare)
+    by_default = "default: TOLERANCE in service/lifecycle/compare.py"
     compare.add_argument(
         "--tolerance",
         type=_share,
-        metavar="X",
-        help="by how much the deciding metric may be lower (default: TOLERANCE in "
-        "service/lifecycle/compare.py)",
-    )
-    compare.add_argument(
-        "--reports",
-        type=Path,
-        default=Path("build/reports"),
-        metavar="DIR",
-        help="where comparison.json and comparison.md go (default: %(default)s)",
+        help=f"by how much the deciding metric may be lower ({by_default})",
     )
 
-    use = commands.add_parser(
-        "use", parents=[model_dir], help="switch services to a version, without a restart"
+    use = command(_use, "switch services to a version, without a restart", model_dir)
+    use.add_argument("version", type=_at_least_one, help="one that is there")
+    return parser
+
+
+def _folder(option: str, default: str, what: str) -> argparse.ArgumentParser:
+    """The *option* that names a folder, for the commands that have it."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(
+        option, type=Path, default=Path(default), metavar="DIR", help=f"{what} (%(default)s)"
     )
-    use.set_defaults(run=_use)
-    use.add_argument("version", type=_at_least_one, metavar="VERSION", help="one that is there")
     return parser
 
 

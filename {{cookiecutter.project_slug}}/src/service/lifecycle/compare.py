@@ -4,38 +4,48 @@ Both exported models answer the examples that are held out now, each as it reads
 production may have learnt some of them; then it looks better than it is, never worse.
 """
 
-import json
 import re
 import subprocess
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
+# only: pytorch+model-server
+from zipfile import BadZipFile, ZipFile
+# end
 
 import numpy as np
 
 from service import runtime
 from service.errors import OwnerError
 from service.lifecycle import evaluation
-from service.lifecycle.production import FOLDERS, version_in
 from service.lifecycle.source import Source
-from service.manifest import MANIFEST, Arrays, Manifest, check_files, find_version, read
+from service.manifest import MANIFEST, Manifest, Record, check_files, find_version, read
 from service.owner import data
-from service.runtime import Predict
 from service.threads import available_cpus
 from service.training import UNKNOWN, Dataset, Examples
+
+# only: in-process
+FOLDERS = ("/app/models",)
+"""Of the model, in the image that is in production."""
+# end
+# only: pytorch+model-server
+FOLDERS = ("/app/models", "/app/model-store")
+# end
+# only: tensorflow+model-server
+FOLDERS = ("/app/models", "/models")
+# end
+# only: model-server
+"""Of the model: in the service's image, which says what it is, and in the model server's."""
+# end
 
 TOLERANCE = 0.02
 """By how much the deciding metric may be lower: as much as trainings of the same data differ, when
 they run on other machines or begin with other numbers."""
 
-BATCH_SIZE = 32
-
 Outcome: TypeAlias = Literal["accepted", "refused", "no production model", "not comparable"]
 
 
-@dataclass(frozen=True)
-class Judged:
+class Judged(Record):
     """A model version and its metrics on the held-out examples; none when it was not judged."""
 
     version: int
@@ -43,8 +53,7 @@ class Judged:
     metrics: dict[str, float]
 
 
-@dataclass(frozen=True)
-class Comparison:
+class Comparison(Record):
     """A comparison: *metric* decides, and may be lower than in production by *tolerance*."""
 
     outcome: Outcome
@@ -70,8 +79,7 @@ class Comparison:
     def write(self, folder: Path) -> None:
         """Write ``comparison.json`` and, for people, ``comparison.md`` into *folder*."""
         folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
-        (folder / "comparison.json").write_text(text + "\n", encoding="utf-8")
+        self.write_to(folder / "comparison.json")
         table = f"\n{self.table()}\n" if self.candidate.metrics else ""
         page = f"# Candidate and production: {self.outcome}\n\n{self.reason}\n{table}"
         (folder / "comparison.md").write_text(page, encoding="utf-8")
@@ -80,13 +88,7 @@ class Comparison:
 def compare(
     candidate: Path, production: Path | None, source: Source, *, tolerance: float = TOLERANCE
 ) -> Comparison:
-    """Compare two model versions.
-
-    Args:
-        candidate: the folder of the new one.
-        production: of the one that is in production; of its artefacts only the first is needed.
-        source: of the examples.
-        tolerance: by how much the deciding metric may be lower.
+    """Compare the versions in two folders; of *production* only the first artefact is needed.
 
     Raises:
         OwnerError: the examples cannot be used, or a model does not load or is not what was
@@ -120,9 +122,13 @@ def compare(
         metric=evaluation.METRIC,
         tolerance=tolerance,
         held_out_examples=len(examples.held_out),
-        candidate=Judged(new.version, new.created_at, metrics),
-        production=None if old is None else Judged(old.version, old.created_at, before),
+        candidate=_judged(new, metrics),
+        production=None if old is None else _judged(old, before),
     )
+
+
+def _judged(manifest: Manifest, metrics: dict[str, float]) -> Judged:
+    return Judged(version=manifest.version, created_at=manifest.created_at, metrics=metrics)
 
 
 def _decide(before: float, now: float, tolerance: float) -> tuple[Outcome, str]:
@@ -167,7 +173,7 @@ def _judge(folder: Path, manifest: Manifest, examples: Dataset) -> dict[str, flo
     check_files(folder, manifest.model_copy(update={"files": there}), below=artefact.path)
     predict = runtime.load(folder, manifest, artefact, threads=available_cpus())
     held_out = _in_order(examples.held_out, examples.labels, manifest.labels)
-    return evaluation.judge_version(_in_batches(predict), manifest, held_out).metrics
+    return evaluation.judge_version(predict, manifest, held_out).metrics
 
 
 def _in_order(examples: Examples, labels: list[str], wanted: list[str]) -> Examples:
@@ -178,28 +184,6 @@ def _in_order(examples: Examples, labels: list[str], wanted: list[str]) -> Examp
     known = examples.targets != UNKNOWN
     targets = np.where(known, places[np.where(known, examples.targets, 0)], UNKNOWN)
     return Examples(examples.inputs, targets)
-
-
-def _in_batches(predict: Predict) -> Predict:
-    """Let *predict* take a batch of any length."""
-
-    def predict_all(inputs: Arrays) -> Arrays:
-        length = len(next(iter(inputs.values())))
-        parts = [
-            predict({name: array[start : start + BATCH_SIZE] for name, array in inputs.items()})
-            for start in range(0, length, BATCH_SIZE)
-        ]
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-    return predict_all
-
-
-_NOT_THERE = re.compile(
-    r"manifest unknown|name unknown|manifest for .* not found|no such manifest"
-    r"|failed to resolve reference .*: not found|repository .* not found",
-    re.IGNORECASE,
-)
-"""How engines say that a registry has answered, and has no such image."""
 
 
 def fetch_production(names: Sequence[str], model: str, scratch: Path) -> Path | None:
@@ -228,8 +212,41 @@ def fetch_production(names: Sequence[str], model: str, scratch: Path) -> Path | 
         if not is_there(image):
             raise OwnerError(f'There is an image "{first}", but no "{image}" with its model.')
     for image, folder in reversed(list(zip(names, FOLDERS, strict=True))):
-        _copy(image, folder, scratch)
-    return version_in(scratch, model)
+        container = _succeeding("create", image, "none")
+        try:
+            _succeeding("cp", f"{container}:{folder}/.", str(scratch))
+        finally:
+            _docker("rm", "--force", "--volumes", container)
+    # only: in-process | tensorflow+model-server
+    return find_version(scratch / model, None)
+    # end
+    # only: pytorch+model-server
+    version = find_version(scratch / model, None)
+    # As service.lifecycle.archive names it, which would import the archiver.
+    _take_artefact(scratch / f"{model}-{version.name}.mar", version)
+    return version
+    # end
+
+
+# only: pytorch+model-server
+def _take_artefact(archive: Path, version: Path) -> None:
+    """Put what is served out of TorchServe's *archive* into the folder of *version*."""
+    try:
+        with ZipFile(archive) as zipped:
+            zipped.extract(read(version).artefacts[0].path, version)
+    except (OSError, KeyError, BadZipFile) as error:
+        raise OwnerError(
+            f'The model server in production has no "{archive.name}" for the service: {error}.'
+        ) from None
+
+
+# end
+_NOT_THERE = re.compile(
+    r"manifest unknown|name unknown|manifest for .* not found|no such manifest"
+    r"|failed to resolve reference .*: not found|repository .* not found",
+    re.IGNORECASE,
+)
+"""How engines say that a registry has answered, and has no such image."""
 
 
 def is_there(image: str) -> bool:
@@ -251,14 +268,6 @@ def is_there(image: str) -> bool:
         f'Could not ask the registry whether "{image}" exists: {_last_line(pulled.stderr)}. Log in '
         f'with "docker login", or try again when the registry answers.'
     )
-
-
-def _copy(image: str, path: str, folder: Path) -> None:
-    container = _succeeding("create", image, "none")
-    try:
-        _succeeding("cp", f"{container}:{path}/.", str(folder))
-    finally:
-        _docker("rm", "--force", "--volumes", container)
 
 
 def _succeeding(*words: str) -> str:

@@ -1,31 +1,54 @@
 """``evaluate``: judge a candidate by examples that it has not seen."""
 
+import math
 from pathlib import Path
 
 from service.about import PROJECT
 from service.errors import OwnerError
-from service.lifecycle import candidate, engine, evaluation
-from service.manifest import staged, write_golden
+from service.lifecycle import engine, evaluation
+from service.lifecycle.train import Facts, read_facts
+from service.manifest import Record, sha256, staged, write_golden
+from service.numerics import rows
 from service.owner import data, network
 from service.training import Dataset
 
+EVALUATION = "evaluation"
+METRICS = "metrics.json"
+CARD = "MODEL_CARD.md"
 GOLDEN_EXAMPLES = 32
 
 
-def evaluate(folder: Path, *, threshold: float | None = None) -> candidate.Evaluation:
-    """Evaluate the candidate in *folder* and write what was found into ``evaluation/`` there.
+class Evaluation(Record):
+    """How good a candidate is on examples that it had not seen."""
+
+    metrics: dict[str, float]
+    required: dict[str, float]
+    """The least value of each metric that is good enough for an export."""
+    held_out_examples: int
+    of: dict[str, str]
+    """SHA-256 of each file of the candidate that was evaluated."""
+
+    def shortfall(self) -> str:
+        """What is below its threshold, in words; empty when nothing is."""
+        found = {name: self.metrics.get(name, math.nan) for name in self.required}
+        return ", ".join(
+            f"{name} is {found[name]:.4f}, at least {least:.4f} is required"
+            for name, least in self.required.items()
+            if not found[name] >= least
+        )
+
+
+def evaluate(folder: Path, *, threshold: float | None = None) -> Evaluation:
+    """Evaluate the candidate in *folder*, and write what was found into ``evaluation/`` there.
 
     Args:
         folder: the candidate's.
-        threshold: the least value of the task's deciding metric; the data set's when ``None``.
-
-    Returns:
-        The evaluation, good enough or not.
+        threshold: the least value of the deciding metric; the data set's when ``None``.
 
     Raises:
         OwnerError: there is no candidate, or its data is no longer what it was.
     """
-    facts = candidate.read(folder)
+    facts = read_facts(folder)
     examples = data.load(facts.source)
     if examples.sha256() != facts.data_sha256:
         raise OwnerError(
@@ -36,35 +59,55 @@ def evaluate(folder: Path, *, threshold: float | None = None) -> candidate.Evalu
     engine.load(model, folder / engine.WEIGHTS)
     report = evaluation.judge(model, examples)
     least = examples.threshold if threshold is None else threshold
-    found = candidate.Evaluation(
+    found = Evaluation(
         metrics=report.metrics,
         required={} if least is None else {evaluation.METRIC: least},
         held_out_examples=len(examples.held_out),
-        of=candidate.digests(folder),
+        of=digests(folder),
     )
-    with staged(folder / candidate.EVALUATION) as staging:
-        write_golden(staging, *report.golden(GOLDEN_EXAMPLES))
+    with staged(folder / EVALUATION) as staging:
+        few = slice(GOLDEN_EXAMPLES)
+        write_golden(staging, rows(report.inputs, few), rows(report.outputs, few))
         report.draw(staging)
         text = card(facts, found, examples, report.details)
-        (staging / candidate.CARD).write_text(text, encoding="utf-8")
-        candidate.write(found, staging / candidate.METRICS)
+        (staging / CARD).write_text(text, encoding="utf-8")
+        found.write_to(staging / METRICS)
     return found
 
 
-def card(
-    facts: candidate.Facts, found: candidate.Evaluation, examples: Dataset, details: str
-) -> str:
-    """The model card, in Markdown: what a person must know before relying on the model.
+def digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file that the training wrote, by its path in *folder*."""
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    names = [path.relative_to(folder) for path in paths]
+    return {n.as_posix(): sha256(folder / n) for n in names if n.parts[0] != EVALUATION}
 
-    Args:
-        facts: of the training.
-        found: of the candidate.
-        examples: what it was trained on and judged by.
-        details: the task's own metrics, in Markdown.
+
+def read_passed(folder: Path) -> Evaluation:
+    """The evaluation of the candidate in *folder*, where it may be exported.
+
+    Raises:
+        OwnerError: it was not evaluated, is not good enough, or changed since.
     """
+    path = folder / EVALUATION / METRICS
+    again = 'Run "python -m service.lifecycle evaluate".'
+    if not path.is_file():
+        raise OwnerError(f'The candidate in "{folder}" was not evaluated. {again}')
+    evaluation = Evaluation.read_from(path, "what an evaluation writes")
+    if changed := dict(digests(folder).items() ^ evaluation.of.items()):
+        raise OwnerError(f'"{folder / min(changed)}" has changed since the evaluation. {again}')
+    if shortfall := evaluation.shortfall():
+        raise OwnerError(
+            f'The candidate in "{folder}" is not good enough for an export: {shortfall}.'
+        )
+    return evaluation
+
+
+def card(facts: Facts, found: Evaluation, examples: Dataset, details: str) -> str:
+    """The model card; *details* are the task's own metrics. All in Markdown."""
     passed = "not met" if found.shortfall() else "met"
-    required = ", ".join(f"{name} {least:.4f}" for name, least in found.required.items())
-    required = f"{required} ({passed})" if required else "nothing"
+    required = ", ".join(f"{name} {least:.4f} ({passed})" for name, least in found.required.items())
+    metrics = "\n".join(f"| {name} | {value:.4f} |" for name, value in found.metrics.items())
+    limits = "\n".join(f"- {sentence}" for sentence in examples.limits)
     return f"""\
 # Model card: {PROJECT["name"]}
 
@@ -88,26 +131,18 @@ def card(
 
 | metric | value |
 |---|---:|
-{_rows(found.metrics)}
+{metrics}
 
-Required for an export: {required}.
+Required for an export: {required or "nothing"}.
 
 {details}
 
 ## What it is not good for
 
-{_items(examples.limits)}
+{limits}
 """
 
 
 def _pairs(values: dict[str, object] | dict[str, str]) -> str:
     scalars = {name: value for name, value in values.items() if not isinstance(value, dict)}
     return ", ".join(f"{name} {value}" for name, value in scalars.items())
-
-
-def _rows(metrics: dict[str, float]) -> str:
-    return "\n".join(f"| {name} | {value:.4f} |" for name, value in metrics.items())
-
-
-def _items(sentences: list[str]) -> str:
-    return "\n".join(f"- {sentence}" for sentence in sentences)

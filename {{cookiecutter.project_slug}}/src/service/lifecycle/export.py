@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from service.errors import OwnerError
-from service.lifecycle import candidate, engine
+from service.lifecycle import engine
 from service.lifecycle.engine import EXPORTERS
+from service.lifecycle.evaluate import EVALUATION, read_passed
+from service.lifecycle.train import FACTS, read_facts
 from service.lifecycle.verify import Check, verify
 from service.manifest import Artefact, Manifest, digests, next_version, staged, write
 from service.owner import network
@@ -18,15 +20,11 @@ TOLERANCE = 1e-4
 def export(folder: Path, model_dir: Path) -> tuple[Path, list[Check]]:
     """Export the candidate in *folder* as the next version in *model_dir*.
 
-    Returns:
-        The new version's folder, and what the verification of each artefact found.
-
     Raises:
-        OwnerError: the candidate may not be exported, or a format failed. *model_dir* is then as it
-            was.
+        OwnerError: the candidate may not be exported, or a format failed; no version was written.
     """
-    facts = candidate.read(folder)
-    evaluation = candidate.read_passed(folder)
+    facts = read_facts(folder)
+    evaluation = read_passed(folder)
     signature = facts.parameters.signature(len(facts.labels))
     model = network.build(facts.parameters, len(facts.labels))
     engine.load(model, folder / engine.WEIGHTS)
@@ -43,10 +41,10 @@ def export(folder: Path, model_dir: Path) -> tuple[Path, list[Check]]:
                     f"{type(error).__name__}: {error}"
                 ) from error
             artefacts.append(Artefact(format=format_name, path=path))
-        for name in candidate.assets(folder):
+        for name in evaluation.of.keys() - {FACTS, engine.WEIGHTS}:
             (staging / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(folder / name, staging / name)
-        shutil.copytree(folder / candidate.EVALUATION, staging, dirs_exist_ok=True)
+        shutil.copytree(folder / EVALUATION, staging, dirs_exist_ok=True)
         manifest = Manifest(
             name=model_dir.resolve().name,
             version=version,

@@ -13,7 +13,7 @@ import tarfile
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from http.client import HTTPException
 from importlib import import_module
@@ -25,9 +25,9 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import ValidationError
 
 from service import manifest as manifests
-from service.errors import OwnerError
+from service.errors import OwnerError, first_fault
 from service.lifecycle.verify import Check, verify
-from service.manifest import MANIFEST, Manifest, next_version, staged
+from service.manifest import MANIFEST, Manifest, staged
 from service.owner import NAME, Parameters
 
 TIMEOUT_SECONDS = 60
@@ -46,13 +46,7 @@ _ACCEPTED = (
 
 
 class Fetched(NamedTuple):
-    """Where a version is now.
-
-    Args:
-        folder: the version's.
-        checks: what the verification found; none where it was there already.
-        theirs: the number that it had where it comes from.
-    """
+    """Where a version is now, and the number that it had; no *checks* if it was there already."""
 
     folder: Path
     checks: list[Check]
@@ -60,16 +54,11 @@ class Fetched(NamedTuple):
 
 
 def fetch(origin: str, model_dir: Path, sha256: str | None = None) -> Fetched:
-    """Put the version at *origin* into *model_dir*.
-
-    Args:
-        origin: a folder, or the address of an archive.
-        model_dir: has one folder per version.
-        sha256: of the archive, in hexadecimal; not compared when ``None``.
+    """Put the version at *origin*, a folder or the address of an archive, into *model_dir*.
 
     Raises:
-        OwnerError: it is not there, is not what *sha256* says, is for another task, or does not
-            pass the verification. *model_dir* is then as it was.
+        OwnerError: it is not there, is an archive without the SHA-256 *sha256*, is for another
+            task, or does not pass the verification. *model_dir* is then as it was.
     """
     model_dir.parent.mkdir(parents=True, exist_ok=True)
     with _obtained(origin, model_dir.parent, sha256) as found:
@@ -81,15 +70,13 @@ def fetch(origin: str, model_dir: Path, sha256: str | None = None) -> Fetched:
                 return Fetched(model_dir / str(known), [], facts.version)
         version = facts.version
         if (model_dir / str(version)).exists():
-            version = next_version(model_dir)
+            version = manifests.next_version(model_dir)
         target = model_dir / str(version)
         with staged(target) as staging:
             for name in facts.files:
-                path = source / name
-                if not path.is_file():
-                    continue  # the verification says so
-                (staging / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, staging / name)
+                if (source / name).is_file():  # if not, the verification says so
+                    (staging / name).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(source / name, staging / name)
             place = {"name": model_dir.resolve().name, "version": version}
             manifests.write(facts.model_copy(update=place), staging)
             checks = verify(staging)
@@ -131,12 +118,10 @@ def _obtained(origin: str, beside: Path, sha256: str | None) -> Iterator[Path]:
 def _download(address: str, path: Path) -> None:
     try:
         with _opened(address) as source, path.open("wb") as file:
-            size = 0
             while chunk := source.read(CHUNK_BYTES):
-                size += len(chunk)
-                if size > MOST_BYTES:
-                    raise OwnerError(f"{_public(address)} has more than {MOST_BYTES:,} bytes.")
                 file.write(chunk)
+                if file.tell() > MOST_BYTES:
+                    raise OwnerError(f"{_public(address)} has more than {MOST_BYTES:,} bytes.")
     except OwnerError:
         raise
     except Exception as error:  # noqa: BLE001 - each store's client raises its own
@@ -175,6 +160,15 @@ def _public(address: str) -> str:
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
 
+class _Member(NamedTuple):
+    """Of an archive; what is neither a file nor a folder is not accepted."""
+
+    name: str
+    size: int
+    is_accepted: bool
+    is_folder: bool
+
+
 def unpack(archive: Path, folder: Path) -> None:
     """Unpack the ``.tar.gz`` or ``.zip`` at *archive* into *folder*.
 
@@ -189,8 +183,7 @@ def unpack(archive: Path, folder: Path) -> None:
                 zipped.extractall(folder)  # noqa: S202 - refused above where it is unsafe
         elif tarfile.is_tarfile(archive):
             with tarfile.open(archive) as tar:
-                members = ((m.name, m.size, m.isreg() or m.isdir(), m.isdir()) for m in tar)
-                _refuse_unsafe(archive, members)
+                _refuse_unsafe(archive, map(_tar_member, tar))
                 tar.extractall(folder, filter="data")
         else:
             raise OwnerError(f'"{archive.name}" is no .tar.gz and no .zip.')
@@ -200,45 +193,42 @@ def unpack(archive: Path, folder: Path) -> None:
         ) from error
 
 
-def _zip_member(found: zipfile.ZipInfo) -> tuple[str, int, bool, bool]:
+def _zip_member(found: zipfile.ZipInfo) -> _Member:
     kind = stat.S_IFMT(found.external_attr >> 16)  # of Unix; 0 where another system made it
     is_accepted = kind in {0, stat.S_IFREG, stat.S_IFDIR}
-    return found.filename, found.file_size, is_accepted, found.is_dir()
+    return _Member(found.filename, found.file_size, is_accepted, found.is_dir())
 
 
-def _refuse_unsafe(archive: Path, members: Iterator[tuple[str, int, bool, bool]]) -> None:
-    """Refuse an archive by its members' names, sizes and kinds, before one is written.
+def _tar_member(found: tarfile.TarInfo) -> _Member:
+    return _Member(found.name, found.size, found.isreg() or found.isdir(), found.isdir())
 
-    Args:
-        archive: for the message.
-        members: of each its name, its bytes, whether it is a file or folder, whether a folder.
-    """
+
+def _refuse_unsafe(archive: Path, members: Iterable[_Member]) -> None:
+    """Refuse an archive by its members, before one is written."""
     names: set[PurePosixPath] = set()
     size = 0
-    for count, (name, length, is_accepted, is_folder) in enumerate(members, start=1):
-        size += length
-        path = PurePosixPath(name)
+    for count, member in enumerate(members, start=1):
+        size += member.size
+        path = PurePosixPath(member.name)
         if count > MOST_FILES or size > MOST_BYTES:
             raise OwnerError(
                 f'"{archive.name}" has more than {MOST_FILES:,} files, or more than '
                 f"{MOST_BYTES:,} bytes in them. If that is right, raise the limit in "
                 f"service/lifecycle/fetch.py."
             )
-        why = (
-            "is a link or a device"
-            if not is_accepted
-            else "would lie outside of the folder"
-            if path.is_absolute() or ".." in path.parts
-            else "is there twice"
-            if path in names and not is_folder
-            else ""
+        if not member.is_accepted:
+            fault = "is a link or a device"
+        elif path.is_absolute() or ".." in path.parts:
+            fault = "would lie outside of the folder"
+        elif path in names and not member.is_folder:
+            fault = "is there twice"
+        else:
+            names.add(path)
+            continue
+        raise OwnerError(
+            f'"{archive.name}" was refused: "{member.name}" {fault}. Files and folders are '
+            f"accepted, in relative paths."
         )
-        if why:
-            raise OwnerError(
-                f'"{archive.name}" was refused: "{name}" {why}. Files and folders are accepted, in '
-                f"relative paths."
-            )
-        names.add(path)
 
 
 def _version_in(folder: Path, origin: str) -> Path:
@@ -265,11 +255,9 @@ def _refuse_another_task(facts: Manifest, origin: str) -> None:
     try:
         Parameters.model_validate(facts.parameters)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
         raise OwnerError(
             f"The model at {_public(origin)} has parameters that this service does not read: "
-            f"{where}: {first['msg']}."
+            f"{first_fault(error)}."
         ) from None
 
 

@@ -1,4 +1,13 @@
-"""``train``: from examples to a candidate."""
+"""``train``: from examples to a candidate, a model that is not exported yet.
+
+::
+
+    build/candidate/
+        candidate.json      facts of the training
+        weights.*           what the training found
+        ...                 files that the task needs, as a version has them
+        evaluation/         metrics.json, MODEL_CARD.md, golden.npz and the task's pictures
+"""
 
 import dataclasses
 import time
@@ -11,21 +20,40 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from service.lifecycle import candidate, engine
+from service.errors import OwnerError
+from service.lifecycle import engine
 from service.lifecycle.source import Source
-from service.manifest import Arrays, staged
-from service.owner import NAME, data, network
+from service.manifest import Arrays, Record, staged
+from service.owner import NAME, Parameters, data, network
 from service.runtime import limit_threads
 from service.training import Examples, Recipe
+
+FACTS = "candidate.json"
+
+
+class Facts(Record):
+    """What is known of a training."""
+
+    task: str
+    labels: list[str]
+    parameters: Parameters
+    source: Source
+    data_sha256: str
+    train_examples: int
+    epochs: int
+    seed: int
+    seconds: float
+    trained_at: str
+    made_with: dict[str, str]
 
 
 def train(
     folder: Path, source: Source | None = None, *, epochs: int | None = None, seed: int = 0
-) -> candidate.Facts:
-    """Train a network and write it as the candidate in *folder*, replacing an earlier one.
+) -> Facts:
+    """Train a network and write it as the candidate in *folder*, which a failure leaves as it was.
 
     Args:
-        folder: where the candidate goes; untouched when the training fails.
+        folder: new, empty, or an earlier candidate's.
         source: what to learn from; the starter's examples when ``None``.
         epochs: rounds over the examples; the recipe's when ``None``.
         seed: the same seed gives the same weights on the same machine.
@@ -33,7 +61,12 @@ def train(
     Raises:
         OwnerError: the data cannot be used, or *folder* holds something else.
     """
-    candidate.refuse_foreign(folder)
+    is_new = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+    if not is_new and not (folder / FACTS).is_file():
+        raise OwnerError(
+            f'"{folder}" is not a candidate, and a training would replace it. Give --candidate a '
+            f"folder that is new, empty, or from an earlier training."
+        )
     source = source or Source()
     recipe = data.recipe(source)
     if epochs is not None:
@@ -56,7 +89,7 @@ def train(
     ) as bar:
         for loss in bar:
             bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
-    facts = candidate.Facts(
+    facts = Facts(
         task=NAME,
         labels=examples.labels,
         parameters=examples.parameters,
@@ -72,8 +105,17 @@ def train(
     with staged(folder) as staging:
         engine.save(model, staging / engine.WEIGHTS)
         examples.write_assets(staging)
-        candidate.write(facts, staging / candidate.FACTS)
+        facts.write_to(staging / FACTS)
     return facts
+
+
+def read_facts(folder: Path) -> Facts:
+    """The facts of the candidate in *folder*."""
+    if not (folder / FACTS).is_file() or not (folder / engine.WEIGHTS).is_file():
+        raise OwnerError(
+            f'"{folder}" has no trained model. Run "python -m service.lifecycle train" first.'
+        )
+    return Facts.read_from(folder / FACTS, "what a training writes")
 
 
 def batch_count(examples: Examples, recipe: Recipe) -> int:

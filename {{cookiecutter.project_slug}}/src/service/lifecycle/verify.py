@@ -4,14 +4,13 @@ Each artefact is loaded in a process of its own, which has never seen the origin
 ``python -m service.lifecycle.verify FOLDER FORMAT`` prints the largest difference.
 """
 
-import json
 import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from service.errors import OwnerError
 from service.manifest import (
@@ -23,6 +22,7 @@ from service.manifest import (
     read,
     read_golden,
 )
+from service.numerics import rows
 
 _SOURCE = Path(__file__).parents[2]
 _PROCESSES = 2
@@ -30,15 +30,8 @@ _PROCESSES = 2
 _DOCUMENTS = {".json", ".md", ".npz", ".png"}
 
 
-@dataclass(frozen=True)
-class Check:
-    """One artefact that answers as the original did.
-
-    Args:
-        format: the artefact's.
-        bytes: its size.
-        difference: largest absolute difference of an output from the original's.
-    """
+class Check(NamedTuple):
+    """An artefact that answers as the original did, but for *difference* at most."""
 
     format: str
     bytes: int
@@ -54,32 +47,26 @@ def verify(folder: Path) -> list[Check]:
     """
     manifest = read(folder)
     check_files(folder, manifest)
-    sizes = [_size(folder, manifest, artefact) for artefact in manifest.artefacts]
     with ThreadPoolExecutor(_PROCESSES) as pool:
-        differences = pool.map(partial(_difference, folder, manifest), manifest.artefacts)
-        return [
-            Check(artefact.format, size, difference)
-            for artefact, size, difference in zip(
-                manifest.artefacts, sizes, differences, strict=True
-            )
-        ]
+        return list(pool.map(partial(_check, folder, manifest), manifest.artefacts))
 
 
 def table(checks: list[Check]) -> str:
     """The checks in columns, for people."""
-    rows = [("format", "bytes", "largest difference", "")]
-    rows += [(c.format, f"{c.bytes:,}", f"{c.difference:.1e}", "ok") for c in checks]
-    return "\n".join(f"{a:<12} {b:>12}  {c:>18}  {d}".rstrip() for a, b, c, d in rows)
+    lines = [("format", "bytes", "largest difference", "")]
+    lines += [(c.format, f"{c.bytes:,}", f"{c.difference:.1e}", "ok") for c in checks]
+    return "\n".join(f"{a:<12} {b:>12}  {c:>18}  {d}".rstrip() for a, b, c, d in lines)
 
 
-def _difference(folder: Path, manifest: Manifest, artefact: Artefact) -> float:
+def _check(folder: Path, manifest: Manifest, artefact: Artefact) -> Check:
+    size = _size(folder, manifest, artefact)
     difference = _reload(folder, artefact)
     if not difference <= manifest.tolerance:
         raise OwnerError(
             f'The "{artefact.format}" artefact, "{folder / artefact.path}", differs from the '
             f"original network by {difference:.3g}; at most {manifest.tolerance:.3g} is accepted."
         )
-    return difference
+    return Check(artefact.format, size, difference)
 
 
 def _size(folder: Path, manifest: Manifest, artefact: Artefact) -> int:
@@ -104,9 +91,8 @@ def _size(folder: Path, manifest: Manifest, artefact: Artefact) -> int:
 
 def _reload(folder: Path, artefact: Artefact) -> float:
     module = "service.lifecycle.verify"
-    command = [sys.executable, "-P", "-m", module, str(folder), artefact.format]
     child = subprocess.run(  # noqa: S603 - our own module, no shell
-        command,
+        [sys.executable, "-P", "-m", module, str(folder), artefact.format],
         env={**os.environ, "PYTHONPATH": str(_SOURCE)},
         capture_output=True,
         text=True,
@@ -115,7 +101,7 @@ def _reload(folder: Path, artefact: Artefact) -> float:
     if child.returncode != 0:
         lines = child.stderr.strip().splitlines() or [f"exit status {child.returncode}"]
         raise OwnerError(f'The "{artefact.format}" artefact does not load. {lines[-1]}')
-    return float(json.loads(child.stdout.splitlines()[-1]))
+    return float(child.stdout.splitlines()[-1])
 
 
 def difference_of(folder: Path, format_name: str) -> float:
@@ -125,11 +111,9 @@ def difference_of(folder: Path, format_name: str) -> float:
     manifest = read(folder)
     predict = runtime.load(folder, manifest, manifest.artefact(format_name), threads=1)
     inputs, outputs = read_golden(folder)
-    first_inputs = {name: array[:1] for name, array in inputs.items()}
-    first_outputs = {name: array[:1] for name, array in outputs.items()}
     return max(
-        largest_difference(outputs, predict(inputs)),
-        largest_difference(first_outputs, predict(first_inputs)),
+        largest_difference(rows(outputs, part), predict(rows(inputs, part)))
+        for part in (slice(None), slice(1))
     )
 
 
@@ -138,4 +122,4 @@ if __name__ == "__main__":
         found = difference_of(Path(sys.argv[1]), sys.argv[2])
     except OwnerError as error:
         sys.exit(str(error))
-    sys.stdout.write(f"\n{json.dumps(found)}\n")
+    sys.stdout.write(f"\n{found}\n")

@@ -13,9 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from service.lifecycle.checkpoint import Checkpoint
 from service.lifecycle.labelled import Labelled, read
-from service.lifecycle.source import Source
+from service.lifecycle.source import Checkpoint, Source
 from service.lifecycle.start import Start, make_batch, start, version_start
 from service.training import UNKNOWN, Dataset, Examples, Recipe
 

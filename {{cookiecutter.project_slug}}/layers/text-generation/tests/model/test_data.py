@@ -152,7 +152,8 @@ def test_metrics_are_as_worked_out_by_hand() -> None:
         losses=np.log(np.array([[2, 1, 1], [1, 8, 1]], np.float32)),
         hits=np.array([[True, True, False], [True, False, True]]),
         known=np.array([[True, True, False], [False, True, True]]),
-        steps=({}, {}),
+        inputs={},
+        outputs={},
     )
 
     assert report.metrics["exact_match"] == 1 / 2

@@ -19,9 +19,8 @@ import numpy.typing as npt
 
 from model.preprocess import words_of
 from service.encoding import Encoder, Prepared
-from service.lifecycle.checkpoint import Checkpoint
 from service.lifecycle.labelled import Labelled, Mark, labels_in, read, with_other_names
-from service.lifecycle.source import Source
+from service.lifecycle.source import Checkpoint, Source
 from service.lifecycle.start import make_batch, start, version_start
 from service.tags import OUTSIDE, tags_of
 from service.training import UNKNOWN, Dataset, Examples, Recipe

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
-from tokenizers.trainers import WordPieceTrainer
+from tokenizers import Tokenizer
+from tokenizers.implementations import BertWordPieceTokenizer
 
 from service import manifest as manifests
 from service import owner
 from service.encoding import TOKENIZER, Encoder, bucket
-from service.lifecycle.checkpoint import Checkpoint
+from service.lifecycle.source import Checkpoint
 from service.manifest import Arrays
 from service.owner import Parameters
 from service.training import Examples
@@ -22,7 +22,6 @@ MAX_LENGTH = 512
 """Most tokens of one text, where a base model reads no fewer."""
 
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-UNKNOWN_TOKEN = SPECIAL_TOKENS[1]
 
 
 @dataclass(frozen=True)
@@ -94,53 +93,24 @@ def make_batch(
 
 
 def learn_tokenizer(texts: Sequence[str], *, vocabulary_size: int, lowercase: bool) -> bytes:
-    """Learn the starter's tokenizer, WordPiece as BERT has it; the same texts give the same one.
+    """Learn WordPiece as BERT has it; the same texts give the same ``tokenizer.json``.
 
     Args:
         texts: to learn from.
         vocabulary_size: most words and pieces of words.
         lowercase: whether upper and lower case, and accents, are the same.
-
-    Returns:
-        The content of a ``tokenizer.json``.
     """
-    learner = _tokenizer(models.WordPiece(unk_token=UNKNOWN_TOKEN), lowercase=lowercase)
+    learner = BertWordPieceTokenizer(lowercase=lowercase)
     # Named beforehand: the trainer numbers single letters inside words in an order that changes
     # from run to run, and breaks ties by their numbers.
-    letters = [f"##{letter}" for letter in sorted(_letters(learner, texts))]
-    trainer = WordPieceTrainer(
+    words = " ".join(learner.normalize(text) for text in texts).split()
+    letters = sorted(set("".join(words)))
+    learner.train_from_iterator(
+        texts,
         vocab_size=vocabulary_size,
-        special_tokens=[*SPECIAL_TOKENS, *letters],
+        min_frequency=0,
+        limit_alphabet=len(letters),
+        special_tokens=[*SPECIAL_TOKENS, *(f"##{letter}" for letter in letters)],
         show_progress=False,
     )
-    learner.train_from_iterator(texts, trainer)
-    vocabulary = learner.get_vocab()
-
-    tokenizer = _tokenizer(
-        models.WordPiece(vocab=vocabulary, unk_token=UNKNOWN_TOKEN), lowercase=lowercase
-    )
-    tokenizer.add_special_tokens(SPECIAL_TOKENS)
-    tokenizer.decoder = decoders.WordPiece()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        special_tokens=[(name, vocabulary[name]) for name in ("[CLS]", "[SEP]")],
-    )
-    return tokenizer.to_str().encode()
-
-
-def _tokenizer(model: models.WordPiece, *, lowercase: bool) -> Tokenizer:
-    tokenizer = Tokenizer(model)
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    return tokenizer
-
-
-def _letters(tokenizer: Tokenizer, texts: Sequence[str]) -> set[str]:
-    words = (
-        word
-        for text in texts
-        for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(
-            tokenizer.normalizer.normalize_str(text)
-        )
-    )
-    return set("".join(words))
+    return BertWordPieceTokenizer(learner.get_vocab(), lowercase=lowercase).to_str().encode()

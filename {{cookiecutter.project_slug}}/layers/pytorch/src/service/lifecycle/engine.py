@@ -11,11 +11,11 @@ import torch
 
 from service.errors import OwnerError
 from service.manifest import Arrays, Signature
+from service.numerics import in_batches
 from service.owner import Network, Parameters
 from service.runtime import DEVICE, predictor, quiet
 
 WEIGHTS = "weights.pth"
-BATCH_SIZE = 32
 
 
 def make_deterministic(seed: int) -> None:
@@ -47,13 +47,7 @@ def load(network: Network, path: Path) -> None:
 
 def predict(network: Network, signature: Signature, inputs: Arrays) -> Arrays:
     """The outputs of *network* for a batch of any length."""
-    run = predictor(network.to(DEVICE).eval(), signature)
-    length = len(next(iter(inputs.values())))
-    parts = [
-        run({name: array[start : start + BATCH_SIZE] for name, array in inputs.items()})
-        for start in range(0, length, BATCH_SIZE)
-    ]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return in_batches(predictor(network.to(DEVICE).eval(), signature), inputs)
 
 
 def versions() -> dict[str, str]:

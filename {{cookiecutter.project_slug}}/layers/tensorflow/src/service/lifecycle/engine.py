@@ -13,11 +13,11 @@ from service.framework import keras, tf
 from service.lifecycle.saved_model import to_saved_model
 # end
 from service.manifest import Arrays, Signature
+from service.numerics import in_batches
 from service.owner import Network, Parameters
 from service.runtime import compiled, predictor, quiet
 
 WEIGHTS = "model.weights.h5"
-BATCH_SIZE = 32
 
 
 def make_deterministic(seed: int) -> None:
@@ -50,13 +50,8 @@ def load(network: Network, path: Path) -> None:
 
 def predict(network: Network, signature: Signature, inputs: Arrays) -> Arrays:
     """The outputs of *network* for a batch of any length."""
-    run = predictor(compiled(lambda inputs: network(inputs, training=False), signature), signature)
-    length = len(next(iter(inputs.values())))
-    parts = [
-        run({name: array[start : start + BATCH_SIZE] for name, array in inputs.items()})
-        for start in range(0, length, BATCH_SIZE)
-    ]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    graph = compiled(lambda inputs: network(inputs, training=False), signature)
+    return in_batches(predictor(graph, signature), inputs)
 
 
 def versions() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Evaluates a generator: metrics, and golden steps. Knows nothing of texts."""
+"""Evaluates a generator: metrics, and golden steps."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from service.lifecycle import engine
 from service.manifest import Arrays, Manifest
+from service.numerics import rows
 from service.owner import Network, Parameters, network
 from service.runtime import Predict
 from service.training import UNKNOWN, Dataset, Examples
@@ -18,6 +19,7 @@ METRIC = "exact_match"
 BATCH_SIZE = 32
 ROWS = 8
 """Side by side where a model is judged step by step, each with its keys and values."""
+GOLDEN_ROWS = 6
 GOLDEN_PROMPT = 8
 """Tokens that a golden row has read before its step, where its text has so many."""
 GOLDEN_STEP = 3
@@ -32,13 +34,15 @@ class Report:
         losses: ``(examples, T)`` negative log-likelihoods in nats; 0 where nothing was foreseen.
         hits: ``(examples, T)``: whether the most likely token was the right one.
         known: ``(examples, T)``: whether a token was to be foreseen.
-        steps: golden inputs and outputs of single steps.
+        inputs: golden, of single steps.
+        outputs: of the same steps.
     """
 
     losses: npt.NDArray[np.float32]
     hits: npt.NDArray[np.bool_]
     known: npt.NDArray[np.bool_]
-    steps: tuple[Arrays, Arrays]
+    inputs: Arrays
+    outputs: Arrays
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -63,14 +67,6 @@ class Report:
             "Token accuracy: share of the tokens. Perplexity: 1 is certainty."
         )
 
-    def golden(self, count: int) -> tuple[Arrays, Arrays]:
-        """Inputs and outputs of one step that every artefact must reproduce, *count* at most."""
-        inputs, outputs = self.steps
-        return (
-            {name: array[:count] for name, array in inputs.items()},
-            {name: array[:count] for name, array in outputs.items()},
-        )
-
     def draw(self, folder: Path) -> None:
         """No pictures."""
 
@@ -78,42 +74,28 @@ class Report:
 def judge(model: Network, examples: Dataset) -> Report:
     """Let *model* foresee the held-out examples, and run golden steps."""
     held_out = examples.held_out
-    losses, hits = [], []
-    for start in range(0, len(held_out), BATCH_SIZE):
-        part = slice(start, start + BATCH_SIZE)
-        inputs = {name: array[part] for name, array in held_out.inputs.items()}
-        loss, hit = network.judge(model, inputs, held_out.targets[part])
-        losses.append(loss)
-        hits.append(hit)
-    return Report(
-        losses=np.concatenate(losses),
-        hits=np.concatenate(hits),
-        known=held_out.targets != UNKNOWN,
-        steps=golden_steps(model, examples),
-    )
+    parts = [
+        network.judge(model, rows(held_out.inputs, part), held_out.targets[part])
+        for part in _parts(len(held_out), BATCH_SIZE)
+    ]
+    losses, hits = map(np.concatenate, zip(*parts, strict=True))
+    return Report(losses, hits, held_out.targets != UNKNOWN, *golden_steps(model, examples))
 
 
 def judge_version(predict: Predict, manifest: Manifest, examples: Examples) -> Report:
-    """Let an exported model foresee *examples*, token by token, as it does when it writes.
-
-    Args:
-        predict: runs one step.
-        manifest: its version's.
-        examples: as it reads them.
-    """
+    """Let an exported model foresee *examples*, token by token, as it does when it writes."""
     parameters = Parameters.model_validate(manifest.parameters)
-    tokens = examples.inputs["tokens"]
+    tokens, targets = examples.inputs["tokens"], examples.targets
     parts = [
-        _foresee(
-            predict,
-            parameters,
-            tokens[start : start + ROWS],
-            examples.targets[start : start + ROWS],
-        )
-        for start in range(0, len(examples), ROWS)
+        _foresee(predict, parameters, tokens[part], targets[part])
+        for part in _parts(len(examples), ROWS)
     ]
-    losses, hits = (np.concatenate(each) for each in zip(*parts, strict=True))
-    return Report(losses, hits, known=examples.targets != UNKNOWN, steps=({}, {}))
+    losses, hits = map(np.concatenate, zip(*parts, strict=True))
+    return Report(losses, hits, targets != UNKNOWN, inputs={}, outputs={})
+
+
+def _parts(length: int, size: int) -> list[slice]:
+    return [slice(start, start + size) for start in range(0, length, size)]
 
 
 def _foresee(
@@ -123,16 +105,16 @@ def _foresee(
     targets: npt.NDArray[np.int64],
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
     """Losses and hits of rows side by side; the tokens before the first target are one step."""
-    rows, length = tokens.shape
+    count, length = tokens.shape
     known = targets != UNKNOWN
     losses, hits = np.zeros(targets.shape, np.float32), np.zeros(targets.shape, np.bool_)
-    past = np.repeat(parameters.empty_past(rows), length, axis=3)
+    past = np.repeat(parameters.empty_past(count), length, axis=3)
     read, end = 0, int(known.any(axis=0).argmax()) + 1
     while read < length and known[:, read:].any():
         found = predict(
             {
                 "tokens": tokens[:, read:end],
-                "lengths": np.full(rows, read, np.int64),
+                "lengths": np.full(count, read, np.int64),
                 "past": past,
             }
         )
@@ -141,16 +123,16 @@ def _foresee(
         right = np.where(known[:, last], targets[:, last], 0)
         highest = logits.max(axis=1)
         total = highest + np.log(np.exp(logits - highest[:, None]).sum(axis=1))
-        losses[:, last] = np.where(known[:, last], total - logits[np.arange(rows), right], 0)
+        losses[:, last] = np.where(known[:, last], total - logits[np.arange(count), right], 0)
         hits[:, last] = logits.argmax(axis=1) == targets[:, last]
         read, end = end, end + 1
     return losses, hits
 
 
-def golden_steps(model: Network, examples: Dataset, rows: int = 6) -> tuple[Arrays, Arrays]:
+def golden_steps(model: Network, examples: Dataset) -> tuple[Arrays, Arrays]:
     """Inputs and outputs of one step of rows that have read more and less before."""
     signature = examples.parameters.signature()
-    tokens = examples.held_out.inputs["tokens"][:rows]
+    tokens = examples.held_out.inputs["tokens"][:GOLDEN_ROWS]
     read = min(GOLDEN_PROMPT, tokens.shape[1] - GOLDEN_STEP)
     past = examples.parameters.empty_past(len(tokens))
     beginnings = {

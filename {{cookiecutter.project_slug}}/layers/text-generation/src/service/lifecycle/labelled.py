@@ -6,7 +6,7 @@ from typing import Literal, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from sklearn.model_selection import train_test_split
 
-from service.errors import OwnerError
+from service.errors import OwnerError, first_fault
 
 HELD_OUT_SHARE = 0.1
 SPLIT_SEED = 0
@@ -53,8 +53,7 @@ def read(path: Path) -> tuple[list[Example], list[Example]]:
     """Examples to learn from, and held-out ones.
 
     Args:
-        path: a file in JSON Lines, or a folder with ``train.jsonl`` and perhaps
-            ``held-out.jsonl``.
+        path: a file in JSON Lines, or a folder with ``train.jsonl`` and perhaps ``held-out.jsonl``.
 
     Raises:
         OwnerError: there is no such file, or it is not as it should be.
@@ -97,10 +96,8 @@ def _example(where: str, line: bytes) -> Example:
     try:
         return kind.model_validate_json(line)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the line"
         raise OwnerError(
-            f'{where}: {place}: {first["msg"]}. A line must be like {{"messages": [{{"role": '
-            '"user", "content": "Hello"}, {"role": "assistant", "content": "Hi!"}]}, or like '
-            '{"text": "Once upon a time."}.'
+            f"{where}: {first_fault(error, 'the line')}. A line must be like "
+            '{"messages": [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": '
+            '"Hi!"}]}, or like {"text": "Once upon a time."}.'
         ) from None

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 from service import manifest as manifests
 from service.errors import OwnerError
 from service.lifecycle import numbers
-from service.lifecycle.checkpoint import Checkpoint
+from service.lifecycle.source import Checkpoint
 from service.owner import CHAT_TEMPLATE, TOKENIZER, Parameters, network
 
 VOCABULARY_SIZE = 512

@@ -1,16 +1,59 @@
-"""Where examples and first weights come from, as the command line of the lifecycle names them."""
+"""What a training starts from: examples, and perhaps a Hugging Face checkpoint.
+
+A checkpoint is config.json, weights as safetensors and tokenizer.json: in a folder, or under a name
+on the hub, which is then downloaded to the hub's own cache. Pickled weights (``*.bin``) are never
+read: they can run code.
+"""
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
+from huggingface_hub import snapshot_download
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from tokenizers import Tokenizer
 
-from service.errors import OwnerError
-from service.lifecycle.checkpoint import Checkpoint, resolve
+from service.errors import OwnerError, first_fault
 
 if TYPE_CHECKING:
     from service.owner import Network, Parameters
+
+_FILES = ["*.json", "*.jinja", "*.safetensors"]
+_OBJECT = TypeAdapter(dict[str, Any])
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint that was found whole: its folder, and what its two files of JSON say."""
+
+    folder: Path
+    config: dict[str, Any]
+    tokenizer_config: dict[str, Any]
+
+    @property
+    def tokenizer(self) -> bytes:
+        """``tokenizer.json``, to the byte."""
+        return (self.folder / "tokenizer.json").read_bytes()
+
+    @property
+    def max_length(self) -> int:
+        """Most tokens that the network has positions for; very many when it does not say."""
+        positions = self.config.get("max_position_embeddings") or self.config.get("n_positions")
+        limits = (positions, self.tokenizer_config.get("model_max_length"))
+        return int(min(limit for limit in (*limits, 10**9) if limit))
+
+    def labels(self, head: str) -> list[str] | None:
+        """The labels of a checkpoint that was trained for a task already; else ``None``.
+
+        Args:
+            head: how the names of its classes end, as in ``ForSequenceClassification``.
+        """
+        names = self.config.get("architectures") or []
+        if not any(name.endswith(head) for name in names):
+            return None
+        id2label = self.config.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
+        return [label for _, label in sorted(id2label.items(), key=lambda pair: int(pair[0]))]
 
 
 class Source(BaseModel):
@@ -48,11 +91,7 @@ class Source(BaseModel):
         return cls(data=options.data and options.data.resolve(), base_model=base)
 
     def checkpoint(self) -> Checkpoint | None:
-        """The checkpoint to start from; downloads it where that is needed.
-
-        Raises:
-            OwnerError: it is not there, or is not one.
-        """
+        """The checkpoint to start from; downloads it where that is needed."""
         return None if self.base_model is None else resolve(self.base_model)
 
     def network(self, parameters: "Parameters", label_count: int) -> "Network":
@@ -75,3 +114,50 @@ class Source(BaseModel):
                 f'The weights of the base model in "{checkpoint.folder}" cannot be read, or do not '
                 f"fit its config.json. {type(error).__name__}: {str(error).splitlines()[0]}"
             ) from error
+
+
+def resolve(name: str) -> Checkpoint:
+    """The checkpoint in the folder *name*, or on the hub as *name*, perhaps with ``@REVISION``.
+
+    Raises:
+        OwnerError: it is neither, or lacks one of the files.
+    """
+    folder = Path(name)
+    if not folder.is_dir():
+        folder = _download(name)
+    for pattern, what in (
+        ("config.json", "config.json"),
+        ("*.safetensors", "weights as *.safetensors"),
+        ("tokenizer.json", "tokenizer.json"),
+    ):
+        if not any(folder.glob(pattern)):
+            raise OwnerError(
+                f'The base model is "{name}", which has no {what}. Save it as one folder with '
+                "save_pretrained() of both its model and its fast tokenizer."
+            )
+    try:
+        Tokenizer.from_file(str(folder / "tokenizer.json"))
+    except Exception as error:  # noqa: BLE001  # the library raises no other kind
+        path = folder / "tokenizer.json"
+        raise OwnerError(f'"{path}" is no tokenizer: {error}. Save it again.') from None
+    return Checkpoint(
+        folder, _read(folder / "config.json"), _read(folder / "tokenizer_config.json")
+    )
+
+
+def _download(name: str) -> Path:
+    repository, _, revision = name.partition("@")
+    try:
+        return Path(snapshot_download(repository, revision=revision or None, allow_patterns=_FILES))
+    except Exception as error:  # noqa: BLE001  # the hub's client raises many kinds
+        raise OwnerError(
+            f'The base model is "{name}", which is no folder here, and cannot be had from the '
+            f"Hugging Face hub either. {type(error).__name__}: {str(error).splitlines()[0]}"
+        ) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return _OBJECT.validate_json(path.read_bytes()) if path.is_file() else {}
+    except ValidationError as error:
+        raise OwnerError(f'"{path}" is not a JSON object: {first_fault(error)}.') from None

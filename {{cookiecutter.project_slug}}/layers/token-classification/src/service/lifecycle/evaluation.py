@@ -1,4 +1,4 @@
-"""Evaluates named entities: metrics and a table. Knows nothing of texts."""
+"""Evaluates named entities: metrics and a table."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import numpy as np
 
 from service.lifecycle import engine
 from service.manifest import Arrays, Manifest
-from service.numerics import softmax
+from service.numerics import in_batches, softmax
 from service.owner import Network
 from service.runtime import Predict
 from service.tags import spans
@@ -87,22 +87,15 @@ class Report:
             f"| {label} | {each.true} | {each.precision:.3f} | {each.recall:.3f} | {each.f1:.3f} |"
             for label, each in self.counts.items()
         ]
-        return "\n".join(
-            [
-                "| label | held out | precision | recall | F1 |",
-                "|---|---:|---:|---:|---:|",
-                *lines,
-                "",
-                "An entity is right when its label, its first and its last word are.",
-                "Precision: share of the entities given that are right.",
-                "Recall: share of the entities there that are found.",
-            ]
-        )
+        table = "\n".join(lines)
+        return f"""\
+| label | held out | precision | recall | F1 |
+|---|---:|---:|---:|---:|
+{table}
 
-    def golden(self, count: int) -> tuple[Arrays, Arrays]:
-        """Inputs and outputs that every artefact must reproduce, *count* at most."""
-        inputs = {name: array[:count] for name, array in self.inputs.items()}
-        return inputs, {name: array[:count] for name, array in self.outputs.items()}
+An entity is right when its label, its first and its last word are.
+Precision: share of the entities given that are right.
+Recall: share of the entities there that are found."""
 
     def draw(self, folder: Path) -> None:
         """No pictures."""
@@ -117,14 +110,8 @@ def judge(model: Network, examples: Dataset) -> Report:
 
 
 def judge_version(predict: Predict, manifest: Manifest, examples: Examples) -> Report:
-    """Run an exported model on *examples*.
-
-    Args:
-        predict: gives its outputs for a batch of any length.
-        manifest: its version's.
-        examples: as it reads them.
-    """
-    return report(manifest.labels, examples, predict(examples.inputs))
+    """Run an exported model on *examples*."""
+    return report(manifest.labels, examples, in_batches(predict, examples.inputs))
 
 
 def report(tags: list[str], examples: Examples, outputs: Arrays) -> Report:

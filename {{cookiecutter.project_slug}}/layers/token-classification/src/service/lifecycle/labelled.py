@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sklearn.model_selection import train_test_split
 
-from service.errors import BadValue, OwnerError
+from service.errors import BadValue, OwnerError, first_fault
 from service.settings import MAX_TEXT_CHARACTERS
 from service.text import read_text
 
@@ -45,8 +45,7 @@ def read(path: Path) -> tuple[list[Labelled], list[Labelled]]:
     """Examples to learn from, and held-out ones.
 
     Args:
-        path: a file in JSON Lines, or a folder with ``train.jsonl`` and perhaps
-            ``held-out.jsonl``.
+        path: a file in JSON Lines, or a folder with ``train.jsonl`` and perhaps ``held-out.jsonl``.
 
     Raises:
         OwnerError: there is no such file, or it is not as it should be.
@@ -98,10 +97,8 @@ def _labelled(where: str, line: bytes) -> Labelled:
         example = Labelled.model_validate_json(line)
         read_text(example.text, max_characters=MAX_TEXT_CHARACTERS)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the line"
         raise OwnerError(
-            f"{where}: {place}: {first['msg']}. A line must be like "
+            f"{where}: {first_fault(error, 'the line')}. A line must be like "
             '{"text": "Ada left.", "entities": [{"start": 0, "end": 3, "label": "PER"}]}.'
         ) from None
     except BadValue as error:
@@ -128,12 +125,8 @@ def with_other_names(examples: Sequence[Labelled]) -> list[Labelled]:
     for example in examples:
         for mark in example.entities:
             names.setdefault(mark.label, []).append(example.text[mark.start : mark.end])
-    return [
-        _copy(example, names, chance)
-        for _ in range(COPIES)
-        for example in examples
-        if example.entities
-    ]
+    marked = [example for example in examples if example.entities]
+    return [_copy(example, names, chance) for _ in range(COPIES) for example in marked]
 
 
 def _copy(example: Labelled, names: dict[str, list[str]], chance: random.Random) -> Labelled:
