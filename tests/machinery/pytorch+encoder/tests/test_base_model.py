@@ -15,7 +15,7 @@ from service import manifest as manifests
 from service import runtime
 from service.errors import OwnerError
 from service.lifecycle import candidate, engine
-from service.lifecycle.checkpoint import resolve
+from service.lifecycle.checkpoint import Checkpoint, resolve
 from service.lifecycle.evaluate import evaluate
 from service.lifecycle.export import export
 from service.lifecycle.source import Source
@@ -35,6 +35,14 @@ SIZES: dict[str, Any] = {
 FAMILIES: dict[str, dict[str, Any]] = {
     "bert": {
         **SIZES,
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_attention_heads": 4,
+        "num_hidden_layers": 2,
+    },
+    "roberta": {
+        **SIZES,
+        "max_position_embeddings": 66,  # two of them are behind the padding token
         "hidden_size": 32,
         "intermediate_size": 48,
         "num_attention_heads": 4,
@@ -121,6 +129,16 @@ def test_a_checkpoint_learns_labels_of_ones_own(checkpoint: Path, tmp_path: Path
     engine.load(learnt, tmp_path / "candidate" / engine.WEIGHTS)
     name = next(name for name in before if name.endswith("word_embeddings.weight"))
     assert not torch.equal(before[name], learnt.state_dict()[name])
+
+
+def test_a_checkpoint_that_reads_less_than_it_promises_is_refused(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Checkpoint, "max_length", 67)
+    source = Source(base_model=str(checkpoint))
+
+    with pytest.raises(OwnerError, match="cannot read a text of 67 tokens"):
+        source.network(start_from(checkpoint).parameters, len(samples.LABELS))
 
 
 @pytest.mark.parametrize("spoil", [lambda _: None, lambda array: array[:1].clone()])

@@ -16,6 +16,23 @@ from service.errors import OwnerError
 
 _FILES = ["*.json", "*.jinja", "*.safetensors"]
 
+_FIRST_POSITION_BEHIND_PADDING = {
+    "camembert",
+    "data2vec-text",
+    "ibert",
+    "lilt",
+    "longformer",
+    "luke",
+    "markuplm",
+    "mpnet",
+    "roberta",
+    "roberta-prelayernorm",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+    "xmod",
+}
+"""Families whose positions are counted from the id of the padding token on, as RoBERTa's."""
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -40,6 +57,9 @@ class Checkpoint:
     def max_length(self) -> int:
         """Most tokens that the network has positions for; very many when it does not say."""
         positions = self.config.get("max_position_embeddings") or self.config.get("n_positions")
+        if positions and self.config.get("model_type") in _FIRST_POSITION_BEHIND_PADDING:
+            padding = self.config.get("pad_token_id")
+            positions -= (1 if padding is None else padding) + 1
         limits = (positions, self.tokenizer_config.get("model_max_length"))
         return int(min(limit for limit in (*limits, 10**9) if limit))
 

@@ -61,13 +61,16 @@ class Source(BaseModel):
         Raises:
             OwnerError: the checkpoint's weights are broken, or of another network.
         """
+        # only: encoder
+        from service.lifecycle.start import Start, read_longest  # noqa: PLC0415 - as the next
+        # end
         from service.owner import network  # noqa: PLC0415 - slow to import, and only training needs it
 
         checkpoint = self.checkpoint()
         if checkpoint is None:
             return network.build(parameters, label_count)
         try:
-            return network.from_checkpoint(checkpoint.folder, parameters, label_count)
+            begun = network.from_checkpoint(checkpoint.folder, parameters, label_count)
         except OwnerError:
             raise
         except Exception as error:  # a broken file raises any of half a dozen
@@ -75,3 +78,7 @@ class Source(BaseModel):
                 f'The weights of the base model in "{checkpoint.folder}" cannot be read, or do not '
                 f"fit its config.json. {type(error).__name__}: {str(error).splitlines()[0]}"
             ) from error
+        # only: encoder
+        read_longest(begun, Start(checkpoint.tokenizer, parameters), label_count)
+        # end
+        return begun
