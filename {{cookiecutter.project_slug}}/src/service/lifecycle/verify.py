@@ -54,6 +54,9 @@ def verify(folder: Path) -> list[Check]:
     """
     manifest = read(folder)
     check_files(folder, manifest)
+    # only: predict
+    _check_scores(folder, manifest)
+    # end
     sizes = [_size(folder, manifest, artefact) for artefact in manifest.artefacts]
     with ThreadPoolExecutor(_PROCESSES) as pool:
         differences = pool.map(partial(_difference, folder, manifest), manifest.artefacts)
@@ -65,6 +68,22 @@ def verify(folder: Path) -> list[Check]:
         ]
 
 
+# only: predict
+def _check_scores(folder: Path, manifest: Manifest) -> None:
+    """Whether the golden scores are what the manifest says of them."""
+    scores = read_golden(folder)[1].get(manifest.signature.outputs[0].name)
+    if scores is None or not scores.size:
+        return
+    found = scores.min() >= 0 and abs(scores.sum(axis=-1) - 1).max() < 1e-3  # noqa: PLR2004
+    if found != (manifest.scores == "probabilities"):
+        raise OwnerError(
+            f'"{folder / MANIFEST}" says that "scores" are "{manifest.scores}", and the golden '
+            f"ones {'are' if found else 'are not'} probabilities, which add up to 1. Accepted are "
+            f'"logits", before a softmax, and "probabilities", of labels of which one is right.'
+        )
+
+
+# end
 def table(checks: list[Check]) -> str:
     """The checks in columns, for people."""
     rows = [("format", "bytes", "largest difference", "")]

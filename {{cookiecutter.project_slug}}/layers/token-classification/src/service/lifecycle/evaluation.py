@@ -124,7 +124,9 @@ def judge_version(predict: Predict, manifest: Manifest, examples: Examples) -> R
         manifest: its version's.
         examples: as it reads them.
     """
-    return report(manifest.labels, examples, predict(examples.inputs))
+    outputs = predict(examples.inputs)
+    scores = outputs[manifest.signature.outputs[0].name]
+    return report(manifest.labels, examples, {**outputs, "logits": scores})
 
 
 def report(tags: list[str], examples: Examples, outputs: Arrays) -> Report:
