@@ -5,6 +5,7 @@ A folder, or a name on the hub, which is then downloaded to the hub's own cache.
 """
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,21 +17,7 @@ from service.errors import OwnerError
 
 _FILES = ["*.json", "*.jinja", "*.safetensors"]
 
-_FIRST_POSITION_BEHIND_PADDING = {
-    "camembert",
-    "data2vec-text",
-    "ibert",
-    "lilt",
-    "longformer",
-    "luke",
-    "markuplm",
-    "mpnet",
-    "roberta",
-    "roberta-prelayernorm",
-    "xlm-roberta",
-    "xlm-roberta-xl",
-    "xmod",
-}
+_LIKE_ROBERTA = re.compile("roberta|camembert|data2vec-text|ibert|longformer|luke|mpnet|xmod")
 """Families whose positions are counted from the id of the padding token on, as RoBERTa's."""
 
 
@@ -57,7 +44,7 @@ class Checkpoint:
     def max_length(self) -> int:
         """Most tokens that the network has positions for; very many when it does not say."""
         positions = self.config.get("max_position_embeddings") or self.config.get("n_positions")
-        if positions and self.config.get("model_type") in _FIRST_POSITION_BEHIND_PADDING:
+        if positions and _LIKE_ROBERTA.search(self.config.get("model_type", "")):
             padding = self.config.get("pad_token_id")
             positions -= (1 if padding is None else padding) + 1
         limits = (positions, self.tokenizer_config.get("model_max_length"))
