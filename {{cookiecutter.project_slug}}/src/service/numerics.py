@@ -9,6 +9,13 @@ import numpy.typing as npt
 from service.manifest import Arrays
 
 
+# only: predict
+def probabilities(scores: npt.NDArray[Any], kind: str) -> npt.NDArray[np.float64]:
+    """Probabilities from ``"logits"``, or from what are probabilities, ``(..., classes)``."""
+    return softmax(scores) if kind == "logits" else scores.astype(np.float64)
+
+
+# end
 def softmax(logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """Probabilities from logits, both ``(..., classes)``."""
     wide = logits.astype(np.float64)

@@ -6,7 +6,7 @@ from tokenizers import Tokenizer
 
 from service.encoding import Encoder, bucket
 from service.errors import BadValue
-from service.lifecycle.start import learn_tokenizer
+from service.lifecycle.start import SPECIAL_TOKENS, learn_tokenizer
 from service.manifest import Arrays
 
 TEXTS = ["the cat sat on the mat", "a dog and a cat", "Ålesund café"]
@@ -28,6 +28,18 @@ def encoder(tokenizer: Tokenizer) -> Encoder:
 )
 def test_a_length_is_rounded_up_to_a_bucket(length: int, padded: int) -> None:
     assert bucket(length) == padded
+
+
+def test_what_looks_like_a_special_token_is_text(encoder: Encoder, tokenizer: Tokenizer) -> None:
+    encoding = encoder.encode("the [SEP] cat[MASK] [CLS][PAD]").encoding
+
+    special = {tokenizer.token_to_id(name) for name in SPECIAL_TOKENS} - {1}  # [UNK]
+    assert [token in special for token in encoding.ids] == [
+        True,
+        *[False] * (len(encoding) - 2),
+        True,
+    ]
+    assert len(encoding) > 10
 
 
 def test_a_text_is_padded_to_its_bucket_and_the_mask_says_where_it_ends(encoder: Encoder) -> None:

@@ -39,6 +39,14 @@ FAMILIES: dict[str, dict[str, Any]] = {
         "num_attention_heads": 4,
         "num_hidden_layers": 2,
     },
+    "roberta": {
+        **SIZES,
+        "max_position_embeddings": 66,  # two of them are behind the padding token
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_attention_heads": 4,
+        "num_hidden_layers": 2,
+    },
     "distilbert": {**SIZES, "dim": 32, "hidden_dim": 48, "n_heads": 4, "n_layers": 2},
 }
 TEXTS = [samples.VALUE, samples.OTHER_VALUE]
@@ -120,6 +128,16 @@ def test_a_checkpoint_learns_labels_of_ones_own(checkpoint: Path, tmp_path: Path
     engine.load(learnt, tmp_path / "candidate" / engine.WEIGHTS)
     name = next(name for name in before if name.endswith("word_embeddings.weight"))
     assert not torch.equal(before[name], learnt.state_dict()[name])
+
+
+def test_a_checkpoint_that_reads_less_than_it_promises_is_refused(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Checkpoint, "max_length", 67)
+    source = Source(base_model=str(checkpoint))
+
+    with pytest.raises(OwnerError, match="cannot read a text of 67 tokens"):
+        source.network(start_from(checkpoint).parameters, len(samples.LABELS))
 
 
 @pytest.mark.parametrize("spoil", [lambda _: None, lambda array: array[:1].clone()])

@@ -82,6 +82,24 @@ def test_a_checkpoint_reads_no_more_than_it_has_positions_for(folder: Path) -> N
     assert resolve(str(folder)).max_length == 128
 
 
+@pytest.mark.parametrize(
+    ("config", "length"),
+    [
+        ({"model_type": "roberta", "pad_token_id": 1}, 512),
+        ({"model_type": "roberta"}, 512),
+        ({"model_type": "xlm-roberta", "pad_token_id": 3}, 510),
+        ({"model_type": "camembert", "pad_token_id": None}, 512),
+        ({"model_type": "bert", "pad_token_id": 3}, 514),
+    ],
+)
+def test_positions_that_begin_behind_padding_leave_fewer(
+    config: dict[str, object], length: int
+) -> None:
+    config = {**config, "max_position_embeddings": 514}
+
+    assert Checkpoint(Path(), config, {}).max_length == length
+
+
 def test_labels_are_those_of_a_head_in_the_order_of_its_outputs() -> None:
     labels = {str(number): f"label {number}" for number in (10, 9, 0)}
     config = {"architectures": ["BertForSequenceClassification"], "id2label": labels}

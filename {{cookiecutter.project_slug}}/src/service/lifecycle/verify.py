@@ -47,10 +47,29 @@ def verify(folder: Path) -> list[Check]:
     """
     manifest = read(folder)
     check_files(folder, manifest)
+    # only: predict
+    _check_scores(folder, manifest)
+    # end
     with ThreadPoolExecutor(_PROCESSES) as pool:
         return list(pool.map(partial(_check, folder, manifest), manifest.artefacts))
 
 
+# only: predict
+def _check_scores(folder: Path, manifest: Manifest) -> None:
+    """Whether the golden scores are what the manifest says of them."""
+    scores = read_golden(folder)[1].get(manifest.signature.outputs[0].name)
+    if scores is None or not scores.size:
+        return
+    found = scores.min() >= 0 and abs(scores.sum(axis=-1) - 1).max() < 1e-3  # noqa: PLR2004
+    if found != (manifest.scores == "probabilities"):
+        raise OwnerError(
+            f'"{folder / MANIFEST}" says that "scores" are "{manifest.scores}", and the golden '
+            f"ones {'are' if found else 'are not'} probabilities, which add up to 1. Accepted are "
+            f'"logits", before a softmax, and "probabilities", of labels of which one is right.'
+        )
+
+
+# end
 def table(checks: list[Check]) -> str:
     """The checks in columns, for people."""
     lines = [("format", "bytes", "largest difference", "")]

@@ -60,7 +60,7 @@ class Prepared:
 
 
 class Encoder:
-    """Makes arrays from texts.
+    """Makes arrays from texts; what looks like a special token there, as ``[SEP]``, is text.
 
     Args:
         tokenizer: of the model.
@@ -76,6 +76,7 @@ class Encoder:
         self._refuses = long_text == "refuse"
         self._vocabulary_size = tokenizer.get_vocab_size()
         self._pad_id = tokenizer.token_to_id("[PAD]") or 0
+        tokenizer.encode_special_tokens = True  # as text
         tokenizer.no_padding()
         if self._refuses:
             tokenizer.no_truncation()

@@ -40,6 +40,9 @@ SPLIT_SEED = 0
 FEWEST_IMAGES = 8
 """A label with fewer images is refused: too few to learn from and to be judged by."""
 
+OTHER_SPLITS = {"dev", "eval", "held-out", "test", "testing", "val", "valid", "validation"}
+"""Folders beside ``train`` that are no labels, in lower case."""
+
 LARGEST_SHIFT = 0.125
 """Share of height and width by which the images of a training's batch are moved."""
 
@@ -129,6 +132,13 @@ def _paths_by_label(data: Path) -> dict[str, list[Path]]:
         raise OwnerError(
             f'--data is "{data}", which has {len(labels)} folders with images; at least 2 are '
             f"needed, one per label, named as the label."
+        )
+    names = {label.name.lower() for label in labels}
+    if names & {"train", "training"} and names & OTHER_SPLITS:
+        listed = ", ".join(label.name for label in labels)
+        raise OwnerError(
+            f'--data is "{data}", whose folders are {listed}: parts of a data set, not labels. '
+            f"Give a folder with one folder per label; a quarter of the images is held out of it."
         )
     paths = {
         label.name: [path for path in sorted(label.iterdir()) if path.name[0] != "."]

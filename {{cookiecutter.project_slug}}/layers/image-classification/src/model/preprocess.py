@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from model.schemas import LabelScore, Prediction
 from service.errors import BadValue, ModelFailed
 from service.manifest import Arrays, Manifest, Signature, Tensor
-from service.numerics import softmax
+from service.numerics import probabilities
 from service.settings import Settings
 
 NAME = "image-classification"
@@ -75,6 +75,7 @@ class Task:
     """
 
     def __init__(self, _folder: Path, manifest: Manifest, settings: Settings) -> None:
+        self.scores = manifest.scores
         self.labels = manifest.labels
         self.parameters = Parameters.model_validate(manifest.parameters)
         self.input_name = manifest.signature.inputs[0].name
@@ -121,8 +122,7 @@ class Task:
 
         Args:
             _prepared: the image.
-            outputs: ``{"logits": (labels,) float32}``, or probabilities where the output's name
-                says so.
+            outputs: ``{"logits": (labels,) float32}``, or what the manifest says.
 
         Raises:
             ModelFailed: the outputs do not fit the labels, or are not finite.
@@ -130,7 +130,7 @@ class Task:
         values = outputs[self.output_name]
         if values.shape != (len(self.labels),) or not np.isfinite(values).all():
             raise ModelFailed("The model's output is not a finite score for every label.")
-        scores = values if self.output_name == "probabilities" else softmax(values)
+        scores = probabilities(values, self.scores)
         ranked = np.argsort(-scores, kind="stable")[: self.settings.top_k]
         top = [LabelScore(label=self.labels[i], score=float(scores[i])) for i in ranked]
         return Prediction(prediction=top[0].label, score=top[0].score, scores=top)

@@ -92,6 +92,26 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
         data.load(Source(data=tmp_path))
 
 
+@pytest.mark.parametrize("names", [("train", "val"), ("Test", "train", "validation")])
+def test_the_parts_of_a_data_set_are_no_labels(tmp_path: Path, names: tuple[str, ...]) -> None:
+    for name in names:
+        make_folder(tmp_path / "all").rename(tmp_path / name)
+        for path in [*(tmp_path / name).rglob("*.png")]:
+            path.rename(tmp_path / name / f"{path.parent.name}-{path.name}")
+        for label in ("dark", "light"):
+            (tmp_path / name / label).rmdir()
+
+    with pytest.raises(OwnerError, match=f"folders are {', '.join(names)}: .* not labels"):
+        data.load(Source(data=tmp_path))
+
+
+def test_vehicles_may_be_trains(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path)
+    (folder / "dark").rename(folder / "train")
+
+    assert data.load(Source(data=folder)).labels == ["light", "train"]
+
+
 def test_one_label_is_refused(tmp_path: Path) -> None:
     (tmp_path / "only").mkdir()
     with pytest.raises(OwnerError, match="has 1 folders"):

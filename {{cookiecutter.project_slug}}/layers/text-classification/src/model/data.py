@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from service.errors import OwnerError
 from service.lifecycle.labelled import Labelled, read
 from service.lifecycle.source import Checkpoint, Source
 from service.lifecycle.start import Start, make_batch, start, version_start
@@ -101,7 +102,18 @@ def _examples(begun: Start, examples: Sequence[Labelled], labels: Sequence[str])
 
 
 def _as_it_is(checkpoint: Checkpoint, labels: list[str]) -> Dataset:
-    """Nothing to learn, and the starter's texts as golden inputs, whose answers nobody knows."""
+    """Nothing to learn, and the starter's texts as golden inputs, whose answers nobody knows.
+
+    Raises:
+        OwnerError: its head does not choose one of several labels.
+    """
+    problem = checkpoint.config.get("problem_type")
+    if len(labels) < 2 or problem in {"multi_label_classification", "regression"}:  # noqa: PLR2004
+        raise OwnerError(
+            f'The base model in "{checkpoint.folder}" has {len(labels)} labels and the '
+            f"problem_type {problem!r}; this service names one label of 2 or more. Take another "
+            f"base model, or fine-tune this one on texts with one label each: DATA=..."
+        )
     begun = start(checkpoint, [], vocabulary_size=0, lowercase=False)
     encoder = begun.encoder()
     texts = [example.text for example in read(STARTER)[1]]

@@ -14,7 +14,7 @@ from service import manifest as manifests
 from service.encoding import TOKENIZER, Encoder, EncoderParameters, Prepared, read_tokenizer
 from service.errors import ModelFailed
 from service.manifest import Arrays, Manifest, Signature, Tensor
-from service.numerics import softmax
+from service.numerics import probabilities
 from service.settings import Settings
 from service.text import Value, read_text
 
@@ -48,6 +48,7 @@ class Task:
         manifests.check_files(folder, manifest, below=TOKENIZER)
         parameters = Parameters.model_validate(manifest.parameters)
         self._encoder = Encoder(read_tokenizer(folder), parameters.max_length, settings.long_text)
+        self._manifest = manifest
         self._labels = manifest.labels
         self._settings = settings
 
@@ -76,15 +77,15 @@ class Task:
 
         Args:
             prepared: the text.
-            outputs: ``{"logits": (labels,) float32}``.
+            outputs: ``{"logits": (labels,) float32}``, or what the manifest says.
 
         Raises:
             ModelFailed: the outputs do not fit the labels, or are not finite.
         """
-        logits = outputs["logits"]
-        if logits.shape != (len(self._labels),) or not np.isfinite(logits).all():
+        values = outputs[self._manifest.signature.outputs[0].name]
+        if values.shape != (len(self._labels),) or not np.isfinite(values).all():
             raise ModelFailed("The model's output is not a finite score for every label.")
-        scores = softmax(logits)
+        scores = probabilities(values, self._manifest.scores)
         ranked = np.argsort(-scores, kind="stable")[: self._settings.top_k]
         top = [LabelScore(label=self._labels[i], score=float(scores[i])) for i in ranked]
         return Prediction(

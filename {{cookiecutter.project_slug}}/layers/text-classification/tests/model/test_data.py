@@ -1,11 +1,13 @@
 """Labelled texts become examples, or a sentence says why not."""
 
 import codecs
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import samples
 
 from model import data
 from service.errors import OwnerError
@@ -70,6 +72,7 @@ def test_files_as_spreadsheets_write_them_are_read(tmp_path: Path) -> None:
         (",loud", "line 19: the text is empty"),
         ("a,", "line 19: the label is empty"),
         ("a", "line 19: the label is empty"),
+        ("Hello, world,loud", "line 19: more columns than the first line names. .* quotes"),
         ("a\0b,loud", "line 19: character 1 is NUL"),
         (ROWS[0].replace(",calm", ",loud"), "line 19: the text has the label 'loud' here and 'cal"),
         ('"a,loud', "is not a CSV file in UTF-8: unexpected end of data"),
@@ -117,6 +120,27 @@ def test_halves_that_do_not_fit_are_refused(tmp_path: Path, row: str, reason: st
 
     with pytest.raises(OwnerError, match=reason):
         read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("config", "found"),
+    [
+        ({"problem_type": "multi_label_classification"}, "2 labels .*'multi_label_class"),
+        ({"problem_type": "regression"}, "2 labels .*'regression'"),
+        ({"id2label": {"0": "LABEL_0"}}, "1 labels .*None"),
+    ],
+)
+def test_a_base_model_whose_head_names_no_label_is_refused(
+    tmp_path: Path, config: dict[str, object], found: str
+) -> None:
+    samples.write_assets(tmp_path)
+    (tmp_path / "tokenizer" / "tokenizer.json").rename(tmp_path / "tokenizer.json")
+    (tmp_path / "model.safetensors").touch()
+    whole = {"architectures": [f"Bert{data.HEAD}"], "model_type": "bert", **config}
+    (tmp_path / "config.json").write_text(json.dumps(whole))
+
+    with pytest.raises(OwnerError, match=rf"has {found}.* names one label"):
+        data.load(Source(base_model=str(tmp_path)))
 
 
 def test_batches_hold_every_text_once_an_epoch_and_no_padding_for_nobody(starter: Dataset) -> None:

@@ -18,10 +18,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from jinja2 import TemplateError
-from tokenizers import Tokenizer
 
 from model.preprocess import CHAT_TEMPLATE, TOKENIZER
-from service.chat import ChatTemplate
+from service.chat import ChatTemplate, Plain, read_tokenizer
 from service.errors import OwnerError
 from service.lifecycle import numbers, start
 from service.lifecycle.labelled import Conversation, Example, Text, read
@@ -103,7 +102,8 @@ class Encoder:
     """
 
     def __init__(self, begun: Start) -> None:
-        self._tokenizer = Tokenizer.from_str(begun.assets[TOKENIZER].decode())
+        self._tokenizer = read_tokenizer(begun.assets[TOKENIZER].decode())
+        self._plain = Plain(self._tokenizer)
         self._end = begun.parameters.end_tokens[0]
         self._length = min(MAX_LENGTH, begun.parameters.context_length) + 1
         template = begun.assets.get(CHAT_TEMPLATE)
@@ -137,8 +137,9 @@ class Encoder:
     def _tokens(self, example: Example) -> Iterator[tuple[int, bool]]:
         """Each token, and whether it is to be learnt."""
         if isinstance(example, Text):
-            yield from self._encode(example.prompt, is_learnt=False, is_first=True)
-            yield from self._encode(example.text, is_learnt=True, is_first=not example.prompt)
+            prompt, text = map(self._plain.text, (example.prompt, example.text))
+            yield from self._encode(prompt, is_learnt=False, is_first=True)
+            yield from self._encode(text, is_learnt=True, is_first=not prompt)
             yield self._end, True
             return
         for text, is_learnt in self._parts(example):
@@ -152,7 +153,7 @@ class Encoder:
 
     def _parts(self, conversation: Conversation) -> Iterator[tuple[str, bool]]:
         """The text of a conversation, cut where the assistant begins and ends."""
-        messages = [message.model_dump() for message in conversation.messages]
+        messages = self._plain.messages([message.model_dump() for message in conversation.messages])
         written = ""
         for index, message in enumerate(messages, start=1):
             if message["role"] != "assistant":

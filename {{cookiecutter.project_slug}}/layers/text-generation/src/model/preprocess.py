@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from jinja2 import TemplateError
 from pydantic import BaseModel, ConfigDict, Field
-from tokenizers import Tokenizer
 
 from service import manifest as manifests
-from service.chat import ChatTemplate
+from service.chat import ChatTemplate, Plain, read_tokenizer
 from service.errors import BadValue
 from service.manifest import Manifest, Signature, Tensor
 from service.settings import Settings
@@ -90,9 +89,8 @@ class Task:
         self.parameters = Parameters.model_validate(manifest.parameters)
         self.end_tokens = frozenset(self.parameters.end_tokens)
         self._settings = settings
-        self.tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-        self.tokenizer.no_padding()
-        self.tokenizer.no_truncation()
+        self.tokenizer = read_tokenizer((folder / TOKENIZER).read_text(encoding="utf-8"))
+        self._plain = Plain(self.tokenizer)
         path = folder / CHAT_TEMPLATE
         self._template = (
             ChatTemplate(path.read_text(encoding="utf-8"), self.parameters.special_tokens)
@@ -106,13 +104,13 @@ class Task:
         return min(self._settings.max_context_tokens, self.parameters.context_length)
 
     def encode(self, text: str) -> list[int]:
-        """The tokens of a prompt.
+        """The tokens of a prompt; what looks like a special token there is text.
 
         Raises:
             BadValue: it is empty, too long, or has characters that no text has.
         """
         known = read_text(text, max_characters=self._settings.max_text_characters)
-        return list(self.tokenizer.encode(known).ids)
+        return list(self.tokenizer.encode(self._plain.text(known)).ids)
 
     def encode_chat(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
         """The tokens of a conversation, up to where the assistant's next message begins.
@@ -126,7 +124,7 @@ class Task:
         if self._template is None:
             raise BadValue("the model has no chat template, so it continues texts only")
         try:
-            text = self._template.render(messages)
+            text = self._template.render(self._plain.messages(messages))
         except TemplateError as error:
             raise BadValue(f"the model's chat template refuses them: {error}") from None
         known = read_text(text, max_characters=self._settings.max_text_characters)

@@ -116,7 +116,7 @@ def _write_targets(
 ) -> None:
     """Put each word's tag at its first token; a word belongs to the entity that it stands in."""
     begun: set[Mark] = set()
-    for token, first, behind in words_of(prepared.encoding):
+    for token, first, behind in words_of(prepared):
         mark = next((each for each in marks if each.start < behind and first < each.end), None)
         if mark is None:
             row[token] = tags.index(OUTSIDE)

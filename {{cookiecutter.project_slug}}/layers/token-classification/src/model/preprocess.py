@@ -1,6 +1,7 @@
 """Your preprocessing: a text becomes tokens, tags of tokens become entities in the text.
 
-A word has the tag of its first token; tokens behind it have no say ("first" in the literature).
+A word has the tag of its first token; tokens behind it have no say ("first" in the literature). In
+scripts without spaces, where a tokenizer sees no words, each token is a word.
 ``service/tags.py`` says how words become entities. No HTTP and no machine-learning framework here.
 """
 
@@ -10,14 +11,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tokenizers import Encoding
 
 from model.schemas import Entity, Prediction
 from service import manifest as manifests
 from service.encoding import TOKENIZER, Encoder, EncoderParameters, Prepared, read_tokenizer
 from service.errors import ModelFailed
 from service.manifest import Arrays, Manifest, Signature, Tensor
-from service.numerics import softmax
+from service.numerics import probabilities
 from service.settings import Settings
 from service.tags import spans
 from service.text import Value, read_text
@@ -52,6 +52,7 @@ class Task:
         manifests.check_files(folder, manifest, below=TOKENIZER)
         parameters = Parameters.model_validate(manifest.parameters)
         self._encoder = Encoder(read_tokenizer(folder), parameters.max_length, settings.long_text)
+        self._manifest = manifest
         self._tags = manifest.labels
         self._settings = settings
 
@@ -80,20 +81,22 @@ class Task:
 
         Args:
             prepared: the text, and its tokens.
-            outputs: ``{"logits": (L, tags) float32}``, L at least the number of tokens.
+            outputs: ``{"logits": (L, tags) float32}``, or what the manifest says; L at least the
+                number of tokens.
 
         Raises:
             ModelFailed: the outputs do not fit tokens and tags, or are not finite.
         """
-        logits = outputs["logits"]
-        words = words_of(prepared.encoding)
-        if logits.shape[1:] != (len(self._tags),) or len(logits) < len(prepared.encoding):
+        values = outputs[self._manifest.signature.outputs[0].name]
+        words = words_of(prepared)
+        if values.shape[1:] != (len(self._tags),) or len(values) < len(prepared.encoding):
             raise ModelFailed("The model's output is not a score of every tag for every token.")
-        probabilities = softmax(logits[[word.first_token for word in words]])  # (words, tags)
-        if not np.isfinite(probabilities).all():
+        of_words = values[[word.first_token for word in words]]  # (words, tags)
+        if not np.isfinite(of_words).all():
             raise ModelFailed("The model's output is not finite.")
         entities = []
-        for label, first, last, score in spans(probabilities, self._tags):
+        found = spans(probabilities(of_words, self._manifest.scores), self._tags)
+        for label, first, last, score in found:
             start, end = place(prepared.text, words[first].start, words[last].end)
             text = prepared.text[start:end]
             entities.append(Entity(text=text, label=label, start=start, end=end, score=score))
@@ -111,29 +114,48 @@ class Word(NamedTuple):
     end: int
 
 
-def words_of(encoding: Encoding) -> list[Word]:
-    """The words of a text, in order."""
+_UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "THAI", "LAO", "KHMER", "MYANMAR")
+"""How the names of characters begin between which a word, or its particle, can end."""
+
+
+def words_of(prepared: Prepared) -> list[Word]:
+    """The words of a text, in order; none is white space.
+
+    What the tokenizer takes for one word ends at punctuation and in scripts without spaces.
+    """
+    text, encoding = prepared.text, prepared.encoding
     words: list[Word] = []
     former = None
-    places = zip(encoding.word_ids, encoding.offsets, strict=True)
-    for token, (word, (start, end)) in enumerate(places):
-        if word is None:
+    places = zip(encoding.word_ids, encoding.tokens, encoding.offsets, strict=True)
+    for index, (word, token, (start, end)) in enumerate(places):
+        if word is None or not token.strip("▁") or not text[start:end].strip():
             continue
-        if word == former:
+        if word == former and (start < words[-1].end or _goes_on(text, start)):
             words[-1] = words[-1]._replace(end=end)
         else:
-            words.append(Word(token, start, end))
+            words.append(Word(index, start, end))
         former = word
     return words
 
 
+def _goes_on(text: str, start: int) -> bool:
+    """Whether a word goes on from the character before *start* to the one there."""
+    return all(
+        unicodedata.category(character)[0] in "LMN"
+        and not unicodedata.name(character, "").startswith(_UNSPACED)
+        for character in text[start - 1 : start + 1]
+    )
+
+
 def place(text: str, start: int, end: int) -> tuple[int, int]:
-    """Where an entity is whose tokens are at *start* to *end*.
+    """Where an entity is whose tokens are at *start* to *end*; not all of it is white space.
 
     Some tokenizers count the space before a word as its part, and some drop combining marks.
     """
     while text[start].isspace():
         start += 1
+    while text[end - 1].isspace():
+        end -= 1
     while end < len(text) and unicodedata.category(text[end]).startswith("M"):
         end += 1
     return start, end

@@ -2,10 +2,11 @@
 
 A tag is ``O`` for a word outside of every entity, or an entity's label behind a prefix: ``B-`` at
 its first word, ``I-`` at the others (the IOB2 scheme of CoNLL-2003). Tags of other schemes are read
-as well: ``S-`` and ``U-`` as ``B-``, ``E-`` and ``L-`` as ``I-``, and a label without a prefix as
-``I-``.
+as well: ``S-`` and ``U-`` as ``B-``; ``E-``, ``L-`` and ``M-`` as ``I-``; in lower case, and with
+``_`` for ``-``. Where no tag has ``B-`` or ``I-``, each is a label as it stands (``E-MAIL``).
 """
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 OUTSIDE = "O"
-_BEGINS = {"B", "S", "U"}
-_GOES_ON = {"I", "E", "L"}
+_PREFIXED = re.compile("([BSUIELM])[-_](.+)", re.IGNORECASE)
+_BEGINS = set("BSU")
 
 
 class Span(NamedTuple):
@@ -29,36 +30,32 @@ class Span(NamedTuple):
 def spans(probabilities: npt.NDArray[np.floating], tags: Sequence[str]) -> list[Span]:
     """The entities that probabilities of tags speak for.
 
-    Words whose most likely tag is not ``O`` are in an entity; one begins at the first of them, and
-    again where the most likely tag begins one. All words of an entity have a say in its label: it
-    is the one with the highest mean probability, whatever the prefix.
+    Words in a row whose most likely tags have the same label are an entity; a tag that begins one
+    begins another. So does ``aggregation_strategy="simple"`` in Hugging Face's transformers.
 
     Args:
         probabilities: ``(words, tags)``.
         tags: in their order.
     """
-    labels = sorted({label for _, label in map(_split, tags)} - {OUTSIDE})
-    by_label = np.stack(
-        [
-            probabilities[:, [_split(tag)[1] == label for tag in tags]].sum(axis=1)
-            for label in labels
-        ],
-        axis=1,
-    )  # (words, labels)
-    runs: list[tuple[int, int]] = []
+    known = _read(tags)
+    found: list[Span] = []
     former = OUTSIDE
-    for word, tag in enumerate(tags[index] for index in probabilities.argmax(axis=1)):
-        if tag != OUTSIDE:
-            if former != OUTSIDE and _split(tag)[0] not in _BEGINS:
-                runs[-1] = (runs[-1][0], word)
-            else:
-                runs.append((word, word))
-        former = tag
-    found = []
-    for first, last in runs:
-        means = by_label[first : last + 1].mean(axis=0)
-        found.append(Span(labels[means.argmax()], first, last, float(means.max())))
-    return found
+    for word, index in enumerate(probabilities.argmax(axis=1)):
+        begins, label = known[index]
+        if label == former != OUTSIDE and not begins:
+            found[-1] = found[-1]._replace(last=word)
+        elif label != OUTSIDE:
+            found.append(Span(label, word, word))
+        former = label
+    return [span._replace(score=_score(span, probabilities, known)) for span in found]
+
+
+def _score(
+    span: Span, probabilities: npt.NDArray[np.floating], known: Sequence[tuple[bool, str]]
+) -> float:
+    """The mean probability of the label over the words, whatever the prefix."""
+    has_label = [label == span.label for _, label in known]
+    return float(probabilities[span.first : span.last + 1, has_label].sum(axis=1).mean())
 
 
 def tags_of(labels: Sequence[str]) -> list[str]:
@@ -66,7 +63,13 @@ def tags_of(labels: Sequence[str]) -> list[str]:
     return [OUTSIDE, *(f"{prefix}-{label}" for label in labels for prefix in ("B", "I"))]
 
 
-def _split(tag: str) -> tuple[str, str]:
-    """Prefix and label."""
-    prefix, dash, label = tag.partition("-")
-    return (prefix, label) if dash and prefix in _BEGINS | _GOES_ON else ("", tag)
+def _read(tags: Sequence[str]) -> list[tuple[bool, str]]:
+    """For each tag whether it begins an entity, and its label."""
+    matches = [_PREFIXED.fullmatch(tag) for tag in tags]
+    has_scheme = any(match and match[1].upper() in {"B", "I"} for match in matches)
+    return [
+        (match[1].upper() in _BEGINS, match[2])
+        if match and has_scheme
+        else (False, OUTSIDE if tag.upper() == OUTSIDE else tag)
+        for tag, match in zip(tags, matches, strict=True)
+    ]

@@ -13,9 +13,11 @@ from tokenizers.implementations import BertWordPieceTokenizer
 from service import manifest as manifests
 from service import owner
 from service.encoding import TOKENIZER, Encoder, bucket
+from service.errors import OwnerError
+from service.lifecycle import engine
 from service.lifecycle.source import Checkpoint
 from service.manifest import Arrays
-from service.owner import Parameters
+from service.owner import Network, Parameters
 from service.training import Examples
 
 MAX_LENGTH = 512
@@ -75,6 +77,25 @@ def version_start(folder: Path) -> Start:
     """What the model version in *folder* started from."""
     parameters = Parameters.model_validate(manifests.read(folder).parameters)
     return Start((folder / TOKENIZER).read_bytes(), parameters)
+
+
+def read_longest(network: Network, begun: Start, label_count: int) -> None:
+    """Let *network* read one text of the greatest length that *begun* accepts.
+
+    Raises:
+        OwnerError: it cannot.
+    """
+    length = begun.parameters.max_length
+    encoder = begun.encoder()
+    longest = encoder.pad([encoder.encode("a " * length).encoding.ids])
+    try:
+        engine.predict(network, begun.parameters.signature(label_count), longest)
+    except Exception as error:
+        raise OwnerError(
+            f"The base model cannot read a text of {length} tokens, though its config.json says "
+            f'so. Set "model_max_length" in its tokenizer_config.json to what it can read. '
+            f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def make_batch(

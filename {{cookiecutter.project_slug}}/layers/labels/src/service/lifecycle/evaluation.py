@@ -113,7 +113,9 @@ def judge(model: Network, examples: Dataset) -> Report:
 
 def judge_version(predict: Predict, manifest: Manifest, examples: Examples) -> Report:
     """Run an exported model on *examples*."""
-    return report(manifest.labels, examples, in_batches(predict, examples.inputs))
+    outputs = in_batches(predict, examples.inputs)
+    scores = outputs[manifest.signature.outputs[0].name]
+    return report(manifest.labels, examples, {**outputs, "logits": scores})
 
 
 def report(labels: list[str], examples: Examples, outputs: Arrays) -> Report:

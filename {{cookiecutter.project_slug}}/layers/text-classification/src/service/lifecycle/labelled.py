@@ -80,6 +80,11 @@ def _read_csv(path: Path) -> list[Labelled]:
                     f'line must name "text" and "label".'
                 )
             for row in rows:
+                if None in row:
+                    raise OwnerError(
+                        f'"{path}", line {rows.line_num}: more columns than the first line names. '
+                        f"Put a text or label with a comma in double quotes."
+                    )
                 example = _labelled(f'"{path}", line {rows.line_num}', row["text"], row["label"])
                 former = examples.setdefault(example.text, example)
                 if former.label != example.label:

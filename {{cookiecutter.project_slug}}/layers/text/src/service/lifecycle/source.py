@@ -6,6 +6,7 @@ read: they can run code.
 """
 
 import argparse
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from service.owner import Network, Parameters
 
 _FILES = ["*.json", "*.jinja", "*.safetensors"]
+_LIKE_ROBERTA = re.compile("roberta|camembert|data2vec-text|ibert|longformer|luke|mpnet|xmod")
+"""Families whose positions are counted from the id of the padding token on, as RoBERTa's."""
 _OBJECT = TypeAdapter(dict[str, Any])
 
 
@@ -40,6 +43,9 @@ class Checkpoint:
     def max_length(self) -> int:
         """Most tokens that the network has positions for; very many when it does not say."""
         positions = self.config.get("max_position_embeddings") or self.config.get("n_positions")
+        if positions and _LIKE_ROBERTA.search(self.config.get("model_type", "")):
+            padding = self.config.get("pad_token_id")
+            positions -= (1 if padding is None else padding) + 1
         limits = (positions, self.tokenizer_config.get("model_max_length"))
         return int(min(limit for limit in (*limits, 10**9) if limit))
 
@@ -100,13 +106,16 @@ class Source(BaseModel):
         Raises:
             OwnerError: the checkpoint's weights are broken, or of another network.
         """
+        # only: encoder
+        from service.lifecycle.start import Start, read_longest  # noqa: PLC0415 - as the next
+        # end
         from service.owner import network  # noqa: PLC0415 - slow to import, and only training needs it
 
         checkpoint = self.checkpoint()
         if checkpoint is None:
             return network.build(parameters, label_count)
         try:
-            return network.from_checkpoint(checkpoint.folder, parameters, label_count)
+            begun = network.from_checkpoint(checkpoint.folder, parameters, label_count)
         except OwnerError:
             raise
         except Exception as error:  # a broken file raises any of half a dozen
@@ -114,6 +123,10 @@ class Source(BaseModel):
                 f'The weights of the base model in "{checkpoint.folder}" cannot be read, or do not '
                 f"fit its config.json. {type(error).__name__}: {str(error).splitlines()[0]}"
             ) from error
+        # only: encoder
+        read_longest(begun, Start(checkpoint.tokenizer, parameters), label_count)
+        # end
+        return begun
 
 
 def resolve(name: str) -> Checkpoint:
