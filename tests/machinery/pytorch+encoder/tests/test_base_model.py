@@ -17,7 +17,7 @@ from service.errors import OwnerError
 from service.lifecycle import engine
 from service.lifecycle.evaluate import evaluate, read_passed
 from service.lifecycle.export import export
-from service.lifecycle.source import Source, resolve
+from service.lifecycle.source import Checkpoint, Source, resolve
 from service.lifecycle.start import Start, start
 from service.lifecycle.train import train
 from service.manifest import Arrays
