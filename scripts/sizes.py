@@ -37,22 +37,22 @@ class Limit(NamedTuple):
 
 GOALS: dict[str, dict[str, Limit]] = {
     "predicting in-process": {
-        "modules": Limit(goal=50, present=66),
-        "lines of source": Limit(goal=5000, present=7416),
+        "modules": Limit(goal=50, present=60),
+        "lines of source": Limit(goal=5000, present=7138),
         "lines of tests": Limit(goal=2200),
         "modules of yours": Limit(goal=6),
         "lines of yours": Limit(goal=700),
     },
     "generating in-process": {
-        "modules": Limit(goal=60, present=67),
-        "lines of source": Limit(goal=6200, present=8390),
+        "modules": Limit(goal=60, present=66),
+        "lines of source": Limit(goal=6200, present=8249),
         "lines of tests": Limit(goal=2800),
         "modules of yours": Limit(goal=6),
         "lines of yours": Limit(goal=700),
     },
     "behind a model server": {
-        "modules": Limit(goal=65, present=73),
-        "lines of source": Limit(goal=6500, present=9354),
+        "modules": Limit(goal=65, present=72),
+        "lines of source": Limit(goal=6500, present=9215),
         "lines of tests": Limit(goal=2800),
         "modules of yours": Limit(goal=6),
         "lines of yours": Limit(goal=700),
