@@ -5,7 +5,7 @@ from typing import Any
 
 from service.owner import INPUT_FIELD, RAW_MEDIA_TYPES
 from service.pipeline import Pipeline
-from service.protocols.open_inference.tensors import datatype
+from service.web.tensors import datatype
 from service.smoke import Example
 
 _MOST_NUMBERS = 20_000
