@@ -179,9 +179,9 @@ def to_array(image: Image.Image, parameters: Parameters) -> np.ndarray[Any, np.d
     """
     size = (parameters.width, parameters.height)
     if image.mode == "F" or image.mode.startswith("I"):
-        shades = np.asarray(image.resize(size, Image.Resampling.BOX), dtype=np.float32)
-        shades = np.rint(shades / (1 if image.mode == "F" else 257)).clip(0, 255)
-        image = Image.fromarray(shades.astype(np.uint8))
+        shades = np.asarray(image, dtype=np.float32) / np.float32(1 if image.mode == "F" else 257)
+        deep = Image.fromarray(shades).resize(size, Image.Resampling.BOX)
+        image = Image.fromarray(np.rint(deep).clip(0, 255).astype(np.uint8))
     mode = "RGBA" if image.has_transparency_data else "L" if image.mode == "L" else "RGB"
     if image.mode != mode:  # else it would be a copy
         image = image.convert(mode)
