@@ -89,11 +89,7 @@ def refuse_uncommitted() -> None:
 
 
 def find_release(template: str, wanted: str | None) -> str:
-    """The tag or commit to update to: *wanted*, or the newest version.
-
-    Raises:
-        UpdateError: the template is not reached, or has no such version.
-    """
+    """The tag or commit to update to; :class:`UpdateError` where the template has none such."""
     listed = run([*GIT, "ls-remote", "--tags", "--refs", template])
     tags: list[str] = re.findall(r"refs/tags/(v\d+(?:\.\d+)+)$", listed, re.MULTILINE)
     tags.sort(key=lambda tag: [int(number) for number in tag[1:].split(".")])

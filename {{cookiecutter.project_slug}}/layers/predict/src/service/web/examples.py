@@ -8,8 +8,7 @@ from service.pipeline import Pipeline
 from service.protocols.open_inference.tensors import datatype
 from service.smoke import Example
 
-_MOST_NUMBERS = 20_000
-"""In an example of tensors; a larger one would swell the description."""
+_MOST_NUMBERS = 20_000  # of tensors in the description
 
 
 def bodies(pipeline: Pipeline, examples: list[Example]) -> dict[str, dict[str, Any]]:
