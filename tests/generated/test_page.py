@@ -17,7 +17,7 @@ from shell import run
 pytestmark = pytest.mark.generated
 
 SCRIPT = ROOT / "tests" / "tools" / "page.mjs"
-WRITE_MODEL = "import pathlib, fake_version; fake_version.write_fake_version(pathlib.Path('m'))"
+WRITE_MODEL = "import pathlib, fake_version; fake_version.write_fake_version(pathlib.Path('default'))"
 WRITE_PICTURES = """
 import pathlib, samples
 names = {"bright.png": samples.RAW, "dark.png": samples.OTHER_RAW, "wrong.png": b"no picture"}
@@ -51,7 +51,7 @@ def test_the_page_works_in_a_browser(
         prepare += WRITE_PICTURES
     environ = clean_environ() | {
         "PYTHONPATH": os.pathsep.join([str(repo / "src"), str(repo / "tests")]),
-        "MODEL_DIR": "m",
+        "MODEL_DIR": "default",
         "PORT": str(free_port()),
     }
     subprocess.run([python, "-c", prepare], cwd=tmp_path, env=environ, check=True)

@@ -20,7 +20,6 @@ STATE = Path(".cruft.json")
 SERVICE = Path("src/service")
 CRUFT = [sys.executable, "-m", "cruft"]
 GIT = ["git", "-c", "core.quotePath=off"]
-_NAMES = {"git", "ls-remote", "add", "cruft", "create", "update"}
 
 
 class UpdateError(Exception):
@@ -41,10 +40,13 @@ def main() -> None:
         with TemporaryDirectory() as old, TemporaryDirectory() as new:
             before = render(state, ["--checkout", state["commit"]], Path(old))
             after = render(state, checkout, Path(new))
-            new_state = read_state(after / STATE)
             remember(before)
             changed = changed_files(SERVICE, before / SERVICE)
-            sys.stdout.write(f"From {version(state)} of the template to {version(new_state)}.\n")
+            old_name, new_name = (
+                f"{each['context']['cookiecutter']['_template_version']} ({each['commit'][:7]})"
+                for each in (state, read_state(after / STATE))
+            )
+            sys.stdout.write(f"From version {old_name} of the template to version {new_name}.\n")
             run([*CRUFT, "update", "--skip-apply-ask", *checkout])
             shutil.rmtree(SERVICE)
             shutil.copytree(after / SERVICE, SERVICE)
@@ -80,43 +82,23 @@ def refuse_uncommitted() -> None:
 
 
 def find_release(template: str, wanted: str | None) -> str:
-    """The tag or commit to update to: *wanted*, or the newest version.
-
-    Raises:
-        UpdateError: the template is not reached, or has no such version.
-    """
+    """The tag or commit to update to; :class:`UpdateError` where the template has none such."""
     listed = run([*GIT, "ls-remote", "--tags", "--refs", template])
     tags: list[str] = re.findall(r"refs/tags/(v\d+(?:\.\d+)+)$", listed, re.MULTILINE)
     tags.sort(key=lambda tag: [int(number) for number in tag[1:].split(".")])
-    known = ", ".join(tags) or "no version yet"
-    if wanted is None and tags:
-        return tags[-1]
-    if wanted is None or not (wanted in tags or re.fullmatch("[0-9a-f]{7,40}", wanted)):
-        raise UpdateError(
-            f'RELEASE is "{wanted or ""}"; a version or a commit of the template is accepted. '
-            f"It has {known}."
-        )
-    return wanted
-
-
-def version(state: dict[str, Any]) -> str:
-    """The version and commit of the template that *state* tells of."""
-    (context,) = state["context"].values()
-    return f"version {context['_template_version']} ({state['commit'][:7]})"
+    release = wanted or "".join(tags[-1:])
+    if release in tags or re.fullmatch("[0-9a-f]{7,40}", release):
+        return release
+    known = ", ".join(tags) or "a version, once it has one"
+    raise UpdateError(f'RELEASE is "{release}"; accepted: a commit of the template, or {known}.')
 
 
 def run(command: list[str]) -> str:
-    """What *command* writes.
-
-    Raises:
-        UpdateError: it fails; the message has the last line of what it says.
-    """
+    """What *command* writes; :class:`UpdateError` with its last words where it fails."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        said = (done.stderr or done.stdout).split("\n")
-        last = [line.strip() for line in said if line.strip()][-1:]
-        name = " ".join(word for word in command if word in _NAMES)
-        raise UpdateError(f"{name} failed: {' '.join(last)}")
+        last = (done.stderr or done.stdout).strip().rpartition("\n")[2].strip()
+        raise UpdateError(f"the template cannot be used: {last}")
     return done.stdout
 
 

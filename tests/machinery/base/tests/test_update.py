@@ -50,11 +50,11 @@ def test_a_version_that_the_template_does_not_have_is_refused_in_one_sentence(
     template: str,
 ) -> None:
     with pytest.raises(
-        UpdateError, match=r'RELEASE is "v9".* has v0\.9\.0, v0\.9\.1, v0\.10\.0\.$'
+        UpdateError, match=r'RELEASE is "v9".*, or v0\.9\.0, v0\.9\.1, v0\.10\.0\.$'
     ):
         find_release(template, "v9")
 
 
 def test_a_template_that_is_not_reached_is_told_in_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(UpdateError, match=r"^git ls-remote failed: [^\n]+$"):
+    with pytest.raises(UpdateError, match=r"^the template cannot be used: [^\n]+$"):
         find_release(str(tmp_path / "nothing"), None)

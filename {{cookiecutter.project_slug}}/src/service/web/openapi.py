@@ -121,19 +121,18 @@ def describe(routes: Iterable[Route]) -> bytes:
 
 def with_examples(description: bytes, pipeline: Pipeline) -> bytes:
     """*description* with requests that this model answers, where ``examples/`` can be read."""
-    document = from_json(description)
+    document, model = from_json(description), pipeline.model_version
+    names = {"name": model.name, "version": str(model.version)}
     try:
         examples = bodies(pipeline, read_examples(_EXAMPLES))
     except (SmokeError, ValueError, KeyError) as error:
         log.warning("no_examples", error=str(error))
         examples = {}
-    model = pipeline.model_version
-    parts = {"name": model.name, "version": str(model.version)}
     for path, item in document["paths"].items():
         for operation in item.values():
             for each in operation.get("parameters", []):
                 if each["in"] == "path":
-                    each["example"] = parts[each["name"]]
+                    each["example"] = names[each["name"]]
             for media_type, example in examples.get(path, {}).items():
                 operation["requestBody"]["content"][media_type]["example"] = example
     return to_json(document)

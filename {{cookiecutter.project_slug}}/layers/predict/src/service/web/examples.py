@@ -8,35 +8,29 @@ from service.pipeline import Pipeline
 from service.web.tensors import datatype
 from service.smoke import Example
 
-_MOST_NUMBERS = 20_000
-"""In an example of tensors; a larger one would swell the description."""
+_MOST_NUMBERS = 20_000  # of tensors in the description
 
 
 def bodies(pipeline: Pipeline, examples: list[Example]) -> dict[str, dict[str, Any]]:
-    """An example of a body, by path and Content-Type.
-
-    Raises:
-        BadValue: the model's preprocessing does not read the example.
-        ValueError: a text is not in UTF-8.
-    """
+    """An example of a body, by path and Content-Type; ``ValueError`` where the task reads none."""
     content = examples[0].path.read_bytes()
     is_text = "text/plain" in RAW_MEDIA_TYPES
     value = content.decode() if is_text else base64.b64encode(content).decode()
-    found: dict[str, dict[str, Any]] = {
-        "/predict": {"application/json": {INPUT_FIELD: value}}
-        | ({"text/plain": value} if is_text else {})
-    }
+    predict: dict[str, Any] = {"application/json": {INPUT_FIELD: value}}
+    if is_text:
+        predict["text/plain"] = value
     arrays = pipeline.task.preprocess(value).arrays
-    if sum(array.size for array in arrays.values()) <= _MOST_NUMBERS:
-        inputs = [
-            {
-                "name": tensor.name,
-                "shape": [1, *arrays[tensor.name].shape],
-                "datatype": datatype(tensor),
-                "data": arrays[tensor.name].ravel().tolist(),
-            }
-            for tensor in pipeline.manifest.signature.inputs
-        ]
-        for path in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
-            found[f"{path}/infer"] = {"application/json": {"inputs": inputs}}
-    return found
+    if sum(array.size for array in arrays.values()) > _MOST_NUMBERS:
+        return {"/predict": predict}
+    inputs = [
+        {
+            "name": tensor.name,
+            "shape": [1, *arrays[tensor.name].shape],
+            "datatype": datatype(tensor),
+            "data": arrays[tensor.name].ravel().tolist(),
+        }
+        for tensor in pipeline.manifest.signature.inputs
+    ]
+    models = ("/v2/models/{name}", "/v2/models/{name}/versions/{version}")
+    infer = {"application/json": {"inputs": inputs}}
+    return {"/predict": predict, **{f"{model}/infer": infer for model in models}}

@@ -8,11 +8,7 @@ from service.smoke import Example
 
 
 def bodies(pipeline: Pipeline, examples: list[Example]) -> dict[str, dict[str, Any]]:
-    """An example of a body, by path and Content-Type.
-
-    Raises:
-        ValueError: an example is not JSON.
-    """
+    """An example of a body, by path and Content-Type; ``ValueError`` where one is not JSON."""
     name = pipeline.model_version.name
     requests = {each.route: json.loads(each.path.read_bytes()) for each in reversed(examples)}
     for route, request in requests.items():
