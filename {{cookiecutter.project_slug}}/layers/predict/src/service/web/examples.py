@@ -5,8 +5,8 @@ from typing import Any
 
 from service.owner import INPUT_FIELD, RAW_MEDIA_TYPES
 from service.pipeline import Pipeline
-from service.web.tensors import datatype
 from service.smoke import Example
+from service.web.tensors import datatype
 
 _MOST_NUMBERS = 20_000  # of tensors in the description
 
