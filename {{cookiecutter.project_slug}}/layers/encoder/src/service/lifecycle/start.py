@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +14,13 @@ from service import manifest as manifests
 from service import owner
 from service.encoding import TOKENIZER, Encoder, bucket
 from service.errors import OwnerError
-from service.lifecycle import engine
 from service.lifecycle.source import Checkpoint
 from service.manifest import Arrays
-from service.owner import Network, Parameters
+from service.owner import Parameters
 from service.training import Examples
+
+if TYPE_CHECKING:
+    from service.owner import Network
 
 MAX_LENGTH = 512
 """Most tokens of one text, where a base model reads no fewer."""
@@ -79,12 +81,14 @@ def version_start(folder: Path) -> Start:
     return Start((folder / TOKENIZER).read_bytes(), parameters)
 
 
-def read_longest(network: Network, begun: Start, label_count: int) -> None:
+def read_longest(network: "Network", begun: Start, label_count: int) -> None:
     """Let *network* read one text of the greatest length that *begun* accepts.
 
     Raises:
         OwnerError: it cannot.
     """
+    from service.lifecycle import engine  # noqa: PLC0415 - slow to import
+
     length = begun.parameters.max_length
     encoder = begun.encoder()
     longest = encoder.pad([encoder.encode("a " * length).encoding.ids])
