@@ -17,9 +17,11 @@ from shell import run
 pytestmark = pytest.mark.generated
 
 SCRIPT = ROOT / "tests" / "tools" / "page.mjs"
-WRITE_MODEL = "import pathlib, fake_version; fake_version.write_fake_version(pathlib.Path('default'))"
+WRITE_MODEL = """
+import pathlib, fake_version, samples
+fake_version.write_fake_version(pathlib.Path("default"))
+"""
 WRITE_PICTURES = """
-import pathlib, samples
 names = {"bright.png": samples.RAW, "dark.png": samples.OTHER_RAW, "wrong.png": b"no picture"}
 names['$(touch ran) `touch ran` it\\'s; "a\\\\b",.png'] = samples.RAW
 for name, content in names.items():
