@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
-from tokenizers.implementations import BertWordPieceTokenizer
+from tokenizers.implementations.bert_wordpiece import BertWordPieceTokenizer
 
 from service import manifest as manifests
 from service import owner
@@ -131,11 +131,12 @@ def learn_tokenizer(texts: Sequence[str], *, vocabulary_size: int, lowercase: bo
     words = " ".join(learner.normalize(text) for text in texts).split()
     letters = sorted(set("".join(words)))
     learner.train_from_iterator(
-        texts,
+        iter(texts),
         vocab_size=vocabulary_size,
         min_frequency=0,
         limit_alphabet=len(letters),
         special_tokens=[*SPECIAL_TOKENS, *(f"##{letter}" for letter in letters)],
         show_progress=False,
     )
-    return BertWordPieceTokenizer(learner.get_vocab(), lowercase=lowercase).to_str().encode()
+    learnt: str = BertWordPieceTokenizer(learner.get_vocab(), lowercase=lowercase).to_str()
+    return learnt.encode()
