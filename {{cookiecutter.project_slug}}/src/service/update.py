@@ -42,11 +42,8 @@ def main() -> None:
             after = render(state, checkout, Path(new))
             remember(before)
             changed = changed_files(SERVICE, before / SERVICE)
-            old_name, new_name = (
-                f"{each['context']['cookiecutter']['_template_version']} ({each['commit'][:7]})"
-                for each in (state, read_state(after / STATE))
-            )
-            sys.stdout.write(f"From version {old_name} of the template to version {new_name}.\n")
+            names = version(state), version(read_state(after / STATE))
+            sys.stdout.write("From version {} of the template to version {}.\n".format(*names))
             run([*CRUFT, "update", "--skip-apply-ask", *checkout])
             shutil.rmtree(SERVICE)
             shutil.copytree(after / SERVICE, SERVICE)
@@ -100,6 +97,12 @@ def run(command: list[str]) -> str:
         last = (done.stderr or done.stdout).strip().rpartition("\n")[2].strip()
         raise UpdateError(f"the template cannot be used: {last}")
     return done.stdout
+
+
+def version(state: dict[str, Any]) -> str:
+    """The version and the commit of the template that *state* tells of."""
+    (context,) = state["context"].values()
+    return f"{context['_template_version']} ({state['commit'][:7]})"
 
 
 def render(state: dict[str, Any], checkout: list[str], to: Path) -> Path:
