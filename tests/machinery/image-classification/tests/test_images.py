@@ -1,5 +1,6 @@
 """Images and the service around them: what is tried, and how much memory they take."""
 
+import contextlib
 import http.client
 import io
 import re
@@ -81,17 +82,17 @@ def test_the_largest_images_fit_into_the_memory_that_is_shipped(start: Start) ->
 def limits() -> list[int]:
     """Bytes that compose and Kubernetes allow the service: its container is the first."""
     files = [ROOT / "compose.yaml", ROOT / "deploy/kubernetes/base/deployment.yaml"]
-    found = [
-        re.findall(r"limits:(?:\n +(?!memory).*)*\n +memory: (\d+)([MG])", path.read_text())[0]
-        for path in files
-    ]
+    limited = [path.read_text(encoding="utf-8").partition("limits:")[2] for path in files]
+    found = [re.findall(r"memory: (\d+)([MG])", text)[0] for text in limited]
     return [int(number) * UNITS[unit] for number, unit in found]
 
 
 def post(process: Process, content: bytes) -> int:
     connection = http.client.HTTPConnection("127.0.0.1", process.port, timeout=300)
-    connection.request("POST", "/predict", content, {"Content-Type": "image/*"})
-    return connection.getresponse().status
+    with contextlib.closing(connection):
+        connection.request("POST", "/predict", content, {"Content-Type": "image/*"})
+        with connection.getresponse() as response:
+            return response.status
 
 
 def processes_of(pid: int) -> list[int]:
