@@ -135,9 +135,9 @@ def _paths_by_label(data: Path) -> dict[str, list[Path]]:
         )
     names = {label.name.lower() for label in labels}
     if names & {"train", "training"} and names & OTHER_SPLITS:
-        listed = ", ".join(label.name for label in labels)
+        folders = ", ".join(label.name for label in labels)
         raise OwnerError(
-            f'--data is "{data}", whose folders are {listed}: parts of a data set, not labels. '
+            f'--data is "{data}", whose folders are {folders}: parts of a data set, not labels. '
             f"Give a folder with one folder per label; a quarter of the images is held out of it."
         )
     paths = {

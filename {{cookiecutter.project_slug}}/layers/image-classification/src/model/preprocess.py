@@ -182,7 +182,7 @@ def to_array(image: Image.Image, parameters: Parameters) -> np.ndarray[Any, np.d
     if image.mode == "F" or image.mode.startswith("I"):
         shades = np.asarray(image, dtype=np.float32) / np.float32(1 if image.mode == "F" else 257)
         deep = Image.fromarray(shades).resize(size, Image.Resampling.BOX)
-        image = Image.fromarray(np.rint(deep).clip(0, 255).astype(np.uint8))
+        image = Image.fromarray(np.rint(np.asarray(deep)).clip(0, 255).astype(np.uint8))
     mode = "RGBA" if image.has_transparency_data else "L" if image.mode == "L" else "RGB"
     if image.mode != mode:  # else it would be a copy
         image = image.convert(mode)

@@ -87,9 +87,9 @@ def test_a_shade_has_the_same_value_in_every_mode(mode: str, channels: int) -> N
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("mode", ["I", "I;16", "I;16L", "I;16B", "I;16N", "F", "1", "P", "LAB"])
 def test_deep_and_palette_modes_have_the_values_of_8_bits(mode: str, channels: int) -> None:
+    shades: dict[str, float | tuple[int, ...]]
     shades = {"F": 255.0, "1": 255, "P": 1, "LAB": (255, 128, 128)}
-    dark = {"P": 0, "LAB": (0, 128, 128)}.get(mode, 0)
-    image = Image.new(mode, (2, 2), dark)
+    image = Image.new(mode, (2, 2), (0, 128, 128) if mode == "LAB" else 0)
     if mode == "P":
         image.putpalette([0, 0, 0, 255, 255, 255])
     image.paste(shades.get(mode, 65535), (0, 0, 1, 2))
