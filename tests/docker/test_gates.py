@@ -172,11 +172,10 @@ def test_a_bill_of_materials_has_what_the_image_has_and_nothing_else(
             assert any(purl.startswith("pkg:pypi/torchserve@") for purl in purls)
 
 
-@pytest.mark.parametrize("row", [IN_PROCESS, SERVED[0]], ids=name_of)
-def test_an_image_is_accepted_once_it_is_signed_and_attested(
-    row: Combination, built: Built, signing: list[str], tmp_path: Path
+def test_images_are_accepted_once_they_are_signed_and_attested(
+    built: Built, signing: list[str], tmp_path: Path
 ) -> None:
-    repo = built(row)
+    repo = built(SERVED[0])  # two images; pipelines sign one
     repo.make("push")
     quiet = {"COSIGN_PASSWORD": ""}
 
@@ -190,7 +189,7 @@ def test_an_image_is_accepted_once_it_is_signed_and_attested(
     run(cosign(), "generate-key-pair", cwd=tmp_path, **quiet)
     another = [*signing, f"COSIGN_PUBLIC_KEY={tmp_path / 'cosign.pub'}"]
     assert "invalid signature" in repo.refusal("verify-image", *another)
-    assert "Set COSIGN_PUBLIC_KEY" in repo.refusal("verify-image")
+    assert "set COSIGN_PUBLIC_KEY" in repo.refusal("verify-image")
 
 
 def test_an_image_that_was_built_anew_is_not_signed_as_the_pushed_one(
