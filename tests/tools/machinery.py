@@ -19,6 +19,11 @@ def folders_of(row: Combination) -> list[str]:
     return sorted(each.name for each in MACHINERY.iterdir() if chosen >= set(each.name.split("+")))
 
 
+KNOW_NO_BACKEND = {
+    f"test_{name}.py"
+    for name in ("fetch", "loadtest", "manifest", "monitoring", "smoke", "update", "versions")
+}
+"""Modules of the base that are run with the first backend alone, which loads fastest."""
 BASES = list(zip(AXES["backend"], AXES["serving"], strict=True))
 """Where the base is run: with each backend and with each way of serving."""
 
@@ -48,6 +53,17 @@ def chosen_rows() -> list[tuple[Combination, list[str]]]:
 
 CHOSEN = chosen_rows()
 """The rows to run: each folder once a backend."""
+
+
+def modules_of(row: Combination, names: list[str]) -> list[str]:
+    """The modules of tests to run in *row* from the folders *names*, by their paths there."""
+    left_out = KNOW_NO_BACKEND if row["backend"] != AXES["backend"][0] else set()
+    return [
+        path.relative_to(MACHINERY / name).as_posix()
+        for name in names
+        for path in sorted((MACHINERY / name).rglob("test_*.py"))
+        if name != BASE or path.name not in left_out
+    ]
 
 
 def lay_over(repo: Path, row: Combination) -> list[str]:
