@@ -29,7 +29,8 @@ LONGEST_SIDE = 65_535
 
 Image.MAX_IMAGE_PIXELS = None  # Settings.max_pixels is the limit
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY  # of one text or colour profile
-Image.core.set_block_size(2**29)  # one block an image: malloc returns it, and keeps smaller ones
+# One block for each image: malloc returns it to the system, and keeps smaller ones.
+Image.core.set_block_size(2**29)  # type: ignore[attr-defined]
 
 Value: TypeAlias = bytes | str
 """An image file's bytes, or the same in base64."""
