@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bakes import Baked
+from bakes import Bake
 from containers import (
     HARDENED,
     answer_to_first_example,
@@ -113,11 +113,11 @@ MODEL_SERVERS = [row for row in IMAGED if row["serving"] == "model-server"]
 @pytest.mark.parametrize("row", IN_PROCESS, ids=name_of)
 def test_the_hardened_image_answers_and_stops_under_load_without_losing_a_request(
     row: Combination,
-    baked: Baked,
+    bake: Bake,
     image_of: Callable[[Combination], str],
     container: str,
 ) -> None:
-    repo, image = baked(row), image_of(row)
+    repo, image = bake(**row), image_of(row)
     write_size(image)
 
     port = started(image, container, *HARDENED)
