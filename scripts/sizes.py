@@ -35,7 +35,7 @@ class Limit(NamedTuple):
 
 GOALS: dict[str, dict[str, Limit]] = {
     "predicting in-process": {
-        "modules": Limit(goal=50, present=58),
+        "modules": Limit(goal=50, present=59),
         "lines of source": Limit(goal=5000, present=7014),
         "lines of tests": Limit(goal=2200),
         "modules of yours": Limit(goal=6),
@@ -49,7 +49,7 @@ GOALS: dict[str, dict[str, Limit]] = {
         "lines of yours": Limit(goal=700),
     },
     "behind a model server": {
-        "modules": Limit(goal=65, present=67),
+        "modules": Limit(goal=65, present=68),
         "lines of source": Limit(goal=6500, present=8778),
         "lines of tests": Limit(goal=2800),
         "modules of yours": Limit(goal=6),

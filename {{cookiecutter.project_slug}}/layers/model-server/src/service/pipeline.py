@@ -16,7 +16,6 @@ import threading
 import time
 # only: predict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 # end
 # only: text-generation
 from collections.abc import Callable, Generator, Sequence
@@ -28,15 +27,7 @@ import numpy as np
 
 from service import manifest as manifests
 # only: predict
-from service.errors import (
-    BadValue,
-    DeadlineExceeded,
-    FieldError,
-    Garbage,
-    InvalidInput,
-    NotReady,
-    ServerError,
-)
+from service.errors import Garbage, NotReady, ServerError
 from service.logs import log
 from service.manifest import Arrays, Manifest, ModelVersion, Tensor
 # end
@@ -48,7 +39,8 @@ from service.manifest import Manifest, ModelVersion
 from service.metrics import Metrics
 from service.model_server import ModelServer
 # only: predict
-from service.owner import Prediction, Prepared, Task
+from service.owner import Prediction, Task
+from service.preprocessing import Preprocessing
 from service.settings import Settings
 # end
 # only: text-generation
@@ -161,7 +153,7 @@ class Pipeline:
         # only: predict
         self.format_name = self.manifest.artefacts[0].format
         self._max_batch_size = settings.max_batch_size
-        self._preprocessing = threading.BoundedSemaphore(settings.max_preprocessing)
+        self._preprocessing = Preprocessing(settings.max_preprocessing)
         # end
         # only: text-generation
         self._settings = settings
@@ -229,7 +221,7 @@ class Pipeline:
         """
         deadline = time.monotonic() + timeout_seconds
         with self._metrics.preprocess_seconds.time():
-            prepared = self._preprocess(values, names, deadline)
+            prepared = self._preprocessing.run(self.task, values, names, deadline)
         outputs = self.run([each.arrays for each in prepared], deadline=deadline)
         return [
             self.task.postprocess(each, output)
@@ -350,35 +342,6 @@ class Pipeline:
         self._reason = reason
 
     # only: predict
-    def _preprocess(
-        self, values: Sequence[bytes | str], names: Sequence[str], deadline: float
-    ) -> list[Prepared]:
-        try:
-            with self._turn(deadline):
-                self.task.check_request(values)
-        except BadValue as error:
-            raise InvalidInput.of("body", str(error)) from None
-        prepared, wrong = [], []
-        for name, value in zip(names, values, strict=True):
-            try:
-                with self._turn(deadline):
-                    prepared.append(self.task.preprocess(value))
-            except BadValue as error:
-                wrong.append(FieldError(name, str(error)))
-        if wrong:
-            raise InvalidInput(f"{wrong[0].field}: {wrong[0].detail}", fields=wrong)
-        return prepared
-
-    @contextmanager
-    def _turn(self, deadline: float) -> Iterator[None]:
-        left = deadline - time.monotonic()
-        if left <= 0 or not self._preprocessing.acquire(timeout=left):
-            raise DeadlineExceeded("No answer in the time that the caller waits.")
-        try:
-            yield
-        finally:
-            self._preprocessing.release()
-
     def _check_model(self) -> None:
         """Compare the server's answers to the golden inputs."""
         inputs, expected = manifests.read_golden(self.folder)

@@ -3,11 +3,9 @@
 Preprocessing and postprocessing run in the request's thread, the model in the executor's.
 """
 
-import threading
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +13,12 @@ import numpy as np
 from service import manifest as manifests
 from service import runtime
 from service.batching import MicroBatcher, Run
-from service.errors import BadValue, DeadlineExceeded, FieldError, InvalidInput
+from service.errors import DeadlineExceeded
 from service.logs import log
 from service.manifest import Arrays, Manifest, ModelVersion
 from service.metrics import Metrics
-from service.owner import Prediction, Prepared, Task
+from service.owner import Prediction, Task
+from service.preprocessing import Preprocessing
 from service.settings import Settings
 
 
@@ -87,7 +86,7 @@ class Pipeline:
         self.is_draining = False
         self._settings = settings
         self._metrics = metrics
-        self._preprocessing = threading.BoundedSemaphore(settings.max_preprocessing)
+        self._preprocessing = Preprocessing(settings.max_preprocessing)
         self._load = load
         self._batcher = MicroBatcher[Arrays, Arrays](
             self._prepare,
@@ -141,7 +140,7 @@ class Pipeline:
         """
         deadline = time.monotonic() + timeout_seconds
         with self._metrics.preprocess_seconds.time():
-            prepared = self._preprocess(values, names, deadline)
+            prepared = self._preprocessing.run(self.task, values, names, deadline)
         outputs = self.run([each.arrays for each in prepared], deadline=deadline)
         return [
             self.task.postprocess(each, output)
@@ -166,35 +165,6 @@ class Pipeline:
         finally:
             for answer in answers:  # what is still queued
                 answer.cancel()
-
-    def _preprocess(
-        self, values: Sequence[bytes | str], names: Sequence[str], deadline: float
-    ) -> list[Prepared]:
-        try:
-            with self._turn(deadline):
-                self.task.check_request(values)
-        except BadValue as error:
-            raise InvalidInput.of("body", str(error)) from None
-        prepared, wrong = [], []
-        for name, value in zip(names, values, strict=True):
-            try:
-                with self._turn(deadline):
-                    prepared.append(self.task.preprocess(value))
-            except BadValue as error:
-                wrong.append(FieldError(name, str(error)))
-        if wrong:
-            raise InvalidInput(f"{wrong[0].field}: {wrong[0].detail}", fields=wrong)
-        return prepared
-
-    @contextmanager
-    def _turn(self, deadline: float) -> Iterator[None]:
-        left = deadline - time.monotonic()
-        if left <= 0 or not self._preprocessing.acquire(timeout=left):
-            raise DeadlineExceeded("No answer in the time that the caller waits.")
-        try:
-            yield
-        finally:
-            self._preprocessing.release()
 
     def _prepare(self) -> Run[Arrays, Arrays]:
         started = time.monotonic()
