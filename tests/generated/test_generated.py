@@ -13,6 +13,7 @@ import pytest
 from bakes import Bake
 from matrix import EXECUTED, IMAGED, ROWS, Combination, name_of
 from model_server import model_server
+from mypy_cache import libraries_known
 from service import clean_environ, running
 from shell import commit, git, make
 
@@ -34,12 +35,14 @@ def as_git_repository(repo: Path) -> Callable[[], str]:
 def test_make_check_passes_and_make_format_changes_nothing(
     answers: Combination,
     bake: Bake,
+    backend_env: Callable[[str], Path],
     installed: Callable[[Combination], list[str]],
 ) -> None:
     repo = bake(**answers)
     changes = as_git_repository(repo)
 
-    make(repo, "check", *installed(answers))
+    with libraries_known(backend_env(answers["backend"]), repo) as known:
+        make(repo, "check", *installed(answers), **known)
     make(repo, "format", *installed(answers))
 
     assert changes() == ""

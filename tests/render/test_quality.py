@@ -20,6 +20,7 @@ from matrix import (
     features,
     name_of,
 )
+from mypy_cache import libraries_known
 from npm import installed, with_java
 from shell import refused, run
 from tree import files
@@ -82,24 +83,15 @@ def test_ruff_finds_nothing_in_the_machinerys_tests(backend: str, bake: Bake) ->
             run(sys.executable, "-m", "ruff", *command, "--no-cache", *laid, cwd=repo)
 
 
-@pytest.mark.parametrize("backend", AXES["backend"])
+@pytest.mark.parametrize("answers", TYPED, ids=name_of)
 def test_mypy_finds_nothing(
-    backend: str, bake: Bake, backend_env: Callable[[str], Path], tmp_path: Path
+    answers: Combination, bake: Bake, backend_env: Callable[[str], Path]
 ) -> None:
-    """In repositories, with the tests of the machinery laid over.
-
-    One after the other: most of what mypy reads are libraries, which are the same in each row.
-    """
-    python = backend_env(backend) / "bin" / "python"
-    for row in typed(backend):
-        repo = bake(**row)
-        lay_over(repo, row)
-        own = {path.stem for folder in ("src", "tests") for path in repo.glob(f"{folder}/*")}
-        own |= {path.stem for path in (*repo.iterdir(), *repo.glob("*/*.py"))}
-        for kept in tmp_path.glob("*/*"):  # of another repository, whose modules have those names
-            if kept.name.split(".")[0] in own:
-                shutil.rmtree(kept) if kept.is_dir() else kept.unlink()
-        run(python, "-m", "mypy", "--no-sqlite-cache", "--cache-dir", tmp_path, cwd=repo)
+    """In repositories, with the tests of the machinery laid over."""
+    repo, venv = bake(**answers), backend_env(answers["backend"])
+    lay_over(repo, answers)
+    with libraries_known(venv, repo) as known:
+        run(venv / "bin" / "python", "-m", "mypy", cwd=repo, **known)
 
 
 @pytest.mark.parametrize("answers", TYPED, ids=name_of)

@@ -24,13 +24,15 @@ KNOW_NO_BACKEND = {
     for name in ("fetch", "loadtest", "manifest", "monitoring", "smoke", "update", "versions")
 }
 """Modules of the base that are run with the first backend alone, which loads fastest."""
-BASES = list(zip(AXES["backend"], AXES["serving"], strict=True))
-"""Where the base is run: with each backend and with each way of serving."""
+TASKS = ("text-generation", "image-classification")
+"""One that generates and one that predicts; each trains fastest of its kind."""
+BASES = list(zip(AXES["backend"], TASKS, AXES["serving"], strict=True))
+"""Where the base is run: with each backend, kind of task and way of serving."""
 
 
 def proofs(row: Combination) -> set[tuple[str, str]]:
     """What the tests would show in *row*: of a folder, with a backend."""
-    has_base = (row["backend"], row["serving"]) in BASES
+    has_base = (row["backend"], row["task"], row["serving"]) in BASES
     names = [name for name in folders_of(row) if name != BASE or has_base]
     return {(name, row["backend"]) for name in names}
 
