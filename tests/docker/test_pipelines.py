@@ -36,12 +36,13 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settin
 
 
 def fetching(repo: Path) -> Path:
-    """*repo* with the model that it has in a folder, from which it is fetched."""
+    """*repo* with the model that it has in a folder, from which it is fetched.
+
+    Without mypy, which takes a minute: the pipeline that trains runs it.
+    """
     (repo / "models" / "default").rename(repo / STARTER)
     change(repo / "Makefile", "\nMODEL_FROM ?=\n", f"\nMODEL_FROM := {STARTER}\n")
-    change(
-        repo / "Makefile", "\t$(BIN)/python -m mypy\n", ""
-    )  # a minute; the one that trains has it
+    change(repo / "Makefile", "\t$(BIN)/python -m mypy\n", "")
     return repo
 
 
