@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all test-fast environments lint format trees sizes lock bench
+.PHONY: help demo test test-all test-fast environments lint format trees sizes lock reliability bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -51,6 +51,9 @@ sizes: $(INSTALLED) ## count modules, lines, layers and branches; fails where so
 
 lock: $(INSTALLED) ## write the locks of all backends; the newest versions with UPGRADE=--upgrade
 	$(BIN)/python scripts/lock.py $(UPGRADE)
+
+reliability: $(INSTALLED) ## run the tests of docs/reliability.md; prints each fault with how they ended
+	$(BIN)/python scripts/reliability.py
 
 bench: $(INSTALLED) ## measure repositories, or those with ANSWERS: start-up, requests or tokens per second
 	$(BIN)/python scripts/bench.py $(ANSWERS)

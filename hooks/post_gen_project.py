@@ -3,8 +3,8 @@
 ``layers/<feature>/`` holds what a feature brings, ``layers/<feature>+<feature>/`` what features
 bring together. The features are the answers, and what ``_shares`` in ``cookiecutter.json`` adds.
 A table that all repositories have, but with other rows, is one Python file with the rows of all,
-those of some features between ``# only: <feature>[+<feature>] [| ...]`` and ``# end``. A file of
-which nothing is left is not there. Knows no feature by name.
+those of some features between ``# only: <feature>[+<feature>] [| ...]`` and ``# end``; in HTML both
+are comments. A file of which nothing is left is not there. Knows no feature by name.
 """
 
 import json
@@ -12,6 +12,7 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -21,7 +22,9 @@ ANSWERS = json.loads(r"""
 """)
 FEATURES = set(ANSWERS["__features"].split())
 
-REGION = re.compile(r"^ *# only: (.+)\n((?:.*\n)*?) *# end\n", re.MULTILINE)
+REGION = re.compile(
+    r"^ *(?:#|<!--) only: (.+?)(?: -->)?\n((?:.*\n)*?) *(?:# end|<!-- end -->)\n", re.MULTILINE
+)
 
 
 def choose_regions(path: Path) -> None:
@@ -80,7 +83,7 @@ for layer in sorted(each for each in Path("layers").iterdir() if is_chosen(each.
         shutil.move(source, target)
         laid[target] = layer
 shutil.rmtree("layers")
-for path in sorted([*Path().rglob("*.py"), *Path().rglob("*.yaml")]):
+for path in sorted(each for kind in ("py", "yaml", "html") for each in Path().rglob(f"*.{kind}")):
     choose_regions(path)
 reduce_lock(Path("requirements.lock"), Path("pyproject.toml"))
 
@@ -112,5 +115,30 @@ def next_steps(folder: Path) -> str:
     )
 
 
+def git(*words: str) -> str:
+    """What git says of the template; nothing where that is no clone, or git is missing."""
+    try:
+        command = ["git", "-C", ANSWERS["_repo_dir"], *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def remember_origin() -> None:
+    """Write what cruft would: answers, address and commit of the template, for ``make update``."""
+    template = Path(os.environ.get("PWD", ""), ANSWERS["_template"])
+    address = str(template.resolve()) if template.exists() else git("remote", "get-url", "origin")
+    address = re.sub(r"^(https?://)[^/]*@", r"\1", address)  # a password, or a token
+    commit = git("rev-parse", "HEAD")
+    if not (Path(ANSWERS["_repo_dir"], ".git").exists() and address and commit):
+        return
+    answers = {name: answer for name, answer in ANSWERS.items() if not name.startswith("_")}
+    answers |= {"_template_version": ANSWERS["_template_version"]}
+    state: dict[str, object] = {"template": address, "commit": commit, "checkout": None}
+    state |= {"context": {"cookiecutter": answers}, "directory": None}
+    Path(".cruft.json").write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
+
+
 if "_output_dir" in ANSWERS:  # cookiecutter; cruft renders in temporary folders, too
+    remember_origin()
     print(next_steps(Path.cwd()))

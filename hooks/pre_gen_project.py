@@ -30,6 +30,7 @@ WINDOWS_RESERVED = {
     *("con", "prn", "aux", "nul"),
     *(f"{port}{number}" for port in ("com", "lpt") for number in range(10)),
 }
+YAML_VALUES = {"false", "n", "no", "null", "off", "on", "true", "y", "yes"}
 
 
 def line_of_text(max_characters: int) -> Callable[[str], str]:
@@ -58,8 +59,8 @@ def slug(value: str) -> str:
             f"1 to {SLUG_MAX_CHARACTERS} characters: lower-case letters a-z, digits and single "
             'dashes, with a letter first and no dash last, as in "digit-reader"'
         )
-    if keyword.iskeyword(value) or value in WINDOWS_RESERVED:
-        return 'a name that neither Python nor Windows keeps for itself, as in "digit-reader"'
+    if keyword.iskeyword(value) or value in WINDOWS_RESERVED | YAML_VALUES:
+        return 'a name that neither Python, YAML nor Windows keeps for itself, as in "digit-reader"'
     return ""
 
 

@@ -89,7 +89,8 @@ def lock(backend: str, scratch: Path, upgrade: str) -> None:
         shutil.copy(lock_of(backend), repo / "requirements.lock")
     make_lock(repo, upgrade)
     for written in repo.glob("requirements*.lock"):
-        shutil.copy(written, lock_of(backend).parent)
+        (layer,) = SKELETON.glob(f"layers/{backend}*/{written.name}")
+        shutil.copy(written, layer)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from service import clean_environ, running
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "docs" / "page.png"
 EXAMPLE = Path("examples") / "7.png"
-WIDTH, HEIGHT = 1000, 640
+WIDTH, HEIGHT = 1200, 780
 
 
 def take(url: str, example: Path, picture: Path) -> None:

@@ -14,7 +14,7 @@ from bakes import Bake, Baked, Bakes, copy_template
 from durations import heaviest_first, seconds_of_files
 from environments import shared_environment
 from locking import locked_file
-from matrix import COMBINATIONS, Combination, name_of
+from matrix import COMBINATIONS, Combination, name_of, starter_name
 from shell import RUN_ID, installed_in, make, remove_images_of_run
 
 REQUIRED_BY = {"image": "REQUIRE_DOCKER", "cluster": "REQUIRE_CLUSTER"}
@@ -102,17 +102,18 @@ def starter(
 ) -> Callable[[Combination], Path]:
     """A function that gives the ``models`` folder of a combination's starter, by ``make model``.
 
-    Made once for all processes of a run; it does not depend on the web framework.
+    Made once for all processes of a run, and for both ways of serving: the framework's own format
+    is the first. Beside it lies ``candidate``, from which it was exported.
     """
 
     def of(combination: Combination) -> Path:
-        name = "-".join(combination[question] for question in ("backend", "task", "serving"))
-        models = shared_folder / "starters" / name
+        name = starter_name(combination)
+        models = shared_folder / "starters" / name / "models"
         with locked_file(shared_folder / f"starter-{name}.lock"):
             if not models.is_dir():
                 repo = bake(**combination)
-                make(repo, "model", *installed(combination))
-                models.parent.mkdir(exist_ok=True)
+                make(repo, "model", *installed(combination), OPTIMISE="0")
+                shutil.copytree(repo / "build" / "candidate", models.parent / "candidate")
                 shutil.copytree(repo / "models", models)
         return models
 

@@ -52,6 +52,14 @@ def name_of(combination: Combination) -> str:
     return "-".join(combination.values())
 
 
+def starter_name(combination: Combination) -> str:
+    """The answers that a starter depends on; a SavedModel has what its server asks for, too."""
+    questions = ["backend", "task"]
+    if combination["backend"] == "tensorflow":
+        questions.append("serving")
+    return "-".join(combination[question] for question in questions)
+
+
 def without_ci(combinations: list[Combination]) -> list[Combination]:
     """The combinations whose Python differs: the first of each that differ only in their CI."""
     seen: dict[tuple[str, ...], Combination] = {}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from service import clean_environ
 
-SECONDS = 1200
+SECONDS = 2400
 """After which a command that hangs is ended, and its test fails."""
 
 

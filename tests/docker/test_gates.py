@@ -197,7 +197,7 @@ def test_an_image_that_was_built_anew_is_not_signed_as_the_pushed_one(
 ) -> None:
     repo = built(IN_PROCESS)
     repo.make("push")
-    path = repo.folder / "src" / "service" / "about.py"
+    path = repo.folder / "src" / "service" / "logs.py"
     path.write_text(path.read_text(encoding="utf-8") + "# anew\n", encoding="utf-8")
     repo.make("image")
 

@@ -139,7 +139,7 @@ def test_the_hardened_image_answers_and_stops_under_load_without_losing_a_reques
     assert status == "0", log
 
 
-def test_a_model_mounted_over_the_images_own_is_served(
+def test_a_model_mounted_over_the_images_own_is_served_to_whatever_user(
     trained: Callable[[Combination], Path],
     image_of: Callable[[Combination], str],
     container: str,
@@ -152,7 +152,8 @@ def test_a_model_mounted_over_the_images_own_is_served(
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"version": 2}))
 
     mount = f"--volume={repo / 'models'}:/app/models:ro"
-    port = started(image_of(row), container, *HARDENED, mount)
+    user = "--user=1000680000:0"  # as OpenShift chooses them
+    port = started(image_of(row), container, *HARDENED, user, mount)
     _, answer = answer_to_first_example(repo, port)
 
     assert answer["model"]["version"] == 2

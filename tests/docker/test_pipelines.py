@@ -1,4 +1,7 @@
-"""Each CI system does the same, and what it does is done here: checked, built, asked, deployed."""
+"""Each CI system does the same, and what it does is done here: checked, built, asked, deployed.
+
+That a stage which fails ends the pipeline: ``tests/render/test_pipeline_scripts.py``.
+"""
 
 import os
 import subprocess
@@ -11,7 +14,7 @@ import requests
 
 from bakes import Bake
 from matrix import AXES, Combination, executed
-from pipelines import targets
+from pipelines import PUSH, targets
 from registry import running_registry
 from runners import RUNNERS, Settings, bare_clone, container_image, cosign
 from service import free_port
@@ -73,7 +76,7 @@ def test_a_push_is_checked_built_asked_pushed_signed_and_deployed(
     done = RUNNERS[ci](bare_clone(repo, ci, settings.registry, tmp_path), settings, tmp_path)
 
     assert done.status == 0, done.log
-    expected = [target for _, target in targets(repo, ci, "push")]
+    expected = targets(repo, ci, PUSH)
     assert done.begun == expected
     ready = requests.get(f"http://127.0.0.1:{settings.port}/readyz", timeout=10)
     assert ready.status_code == requests.codes.ok
@@ -81,62 +84,3 @@ def test_a_push_is_checked_built_asked_pushed_signed_and_deployed(
     assert "production" in tags["tags"]
     assert any(tag.endswith(".sig") for tag in tags["tags"])
     assert any(tag.endswith(".att") for tag in tags["tags"])
-
-
-def fail_a_test(repo: Path) -> None:
-    """Let a test fail."""
-    (repo / "tests" / "test_failing.py").write_text("def test_it() -> None:\n    assert not 1\n")
-
-
-def spoil_the_model(repo: Path) -> None:
-    """Let a file of the model be another than its manifest says."""
-    for path in (repo / STARTER / "1").iterdir():
-        if path.name != "manifest.json":
-            with path.open("ab") as file:
-                file.write(b"spoilt")
-
-
-def silence_the_image(repo: Path) -> None:
-    """Let the image have no model where it looks for one."""
-    with (repo / "Dockerfile").open("a", encoding="utf-8") as file:
-        file.write("ENV MODEL_DIR=/nowhere\n")
-
-
-FAULTS = {
-    "check": fail_a_test,
-    "model": spoil_the_model,
-    "up": silence_the_image,
-}
-"""What is broken, by the target that has to stop the pipeline."""
-BROKEN = list(zip(FAULTS, AXES["ci"], strict=True))
-if os.environ.get("ALL_COMBINATIONS") == "1":
-    BROKEN = [(target, ci) for target in FAULTS for ci in AXES["ci"]]
-
-
-@pytest.mark.parametrize(("target", "ci"), BROKEN)
-def test_a_fault_stops_the_pipeline_where_it_is_found(
-    target: str,
-    ci: str,
-    trained: Callable[[Combination], Path],
-    settings: Settings,
-    tmp_path: Path,
-) -> None:
-    repo = fetching(trained(executed("github-actions") | {"ci": ci}))
-    for path in (repo / "tests").rglob("test_*.py"):
-        if path.name != "test_settings.py":  # the others' failures are their own business
-            path.unlink()
-    FAULTS[target](repo)
-
-    done = RUNNERS[ci](bare_clone(repo, ci, settings.registry, tmp_path), settings, tmp_path)
-
-    assert done.status != 0, done.log
-    expected = [name for _, name in targets(repo, ci, "push")]
-    until = expected[: expected.index(target) + 1]
-    if ci == "github-actions" and target == "check":
-        until = [
-            name for name in expected if name in done.begun
-        ]  # jobs that need nothing run as well
-        assert "up" not in done.begun, done.log
-    assert done.begun == until, done.log
-    catalog = requests.get(f"http://{settings.registry}/v2/_catalog", timeout=10).json()
-    assert catalog["repositories"] == []

@@ -3,7 +3,9 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from shell import run
 
 pytestmark = pytest.mark.generated
 
-SCRIPT = ROOT / "tests" / "tools" / "page.mjs"
+TOOLS = ROOT / "tests" / "tools"
 WRITE_MODEL = """
 import pathlib, fake_version, samples
 fake_version.write_fake_version(pathlib.Path("default"))
@@ -38,31 +40,37 @@ ROWS: list[Combination] = [
 ]
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: str(row["task"]))
-def test_the_page_works_in_a_browser(
-    row: Combination, bake: Bake, backend_env: Callable[[str], Path], tmp_path: Path
-) -> None:
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    if browser is None:
+KEY = "a-key-of-the-tests"
+
+
+@pytest.fixture
+def browser() -> str:
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    if found is None:
         pytest.skip("Chromium is not installed, so no page was opened")
-    modules = installed("page", "playwright-core@1.65.1", "axe-core@4.14.1")
-    repo = bake(**row)
-    python = backend_env(row["backend"]) / "bin" / "python"
+    return found
+
+
+@contextmanager
+def serving(
+    row: Combination, repo: Path, python: Path, folder: Path, **settings: str
+) -> Iterator[Service]:
+    """A service of *repo* with the model that is no model, in *folder*, ready."""
     prepare = WRITE_MODEL
     if row["task"] == "image-classification":
         prepare += WRITE_PICTURES
-    environ = clean_environ() | {
+    environ = clean_environ() | settings
+    environ |= {
         "PYTHONPATH": os.pathsep.join([str(repo / "src"), str(repo / "tests")]),
         "MODEL_DIR": "default",
         "PORT": str(free_port()),
     }
-    subprocess.run([python, "-c", prepare], cwd=tmp_path, env=environ, check=True)
-    script = shutil.copy(SCRIPT, modules.parent)
-    log = tmp_path / "log"
+    subprocess.run([python, "-c", prepare], cwd=folder, env=environ, check=True)
+    log = folder / "log"
     with log.open("wb") as file:
         process = subprocess.Popen(
             [python, repo / "tests" / "fake_service.py"],
-            cwd=tmp_path,
+            cwd=folder,
             env=environ,
             stdout=file,
             stderr=subprocess.STDOUT,
@@ -70,7 +78,37 @@ def test_the_page_works_in_a_browser(
     try:
         service = Service(process, f"http://127.0.0.1:{environ['PORT']}", log)
         service.wait_until_ready()
-        run("node", script, service.url, row["task"], tmp_path, browser, cwd=tmp_path)
+        yield service
     finally:
         process.terminate()
         process.wait(60)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: str(row["task"]))
+def test_the_page_works_in_a_browser(
+    row: Combination, bake: Bake, backend_env: Callable[[str], Path], tmp_path: Path, browser: str
+) -> None:
+    modules = installed("page", "playwright-core@1.65.1", "axe-core@4.14.1")
+    script = shutil.copy(TOOLS / "page.mjs", modules.parent)
+    python = backend_env(row["backend"]) / "bin" / "python"
+
+    with serving(row, bake(**row), python, tmp_path) as service:
+        run("node", script, service.url, row["task"], tmp_path, browser, cwd=tmp_path)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: str(row["task"]))
+def test_a_key_is_typed_in_and_other_origins_are_kept_out(
+    row: Combination, bake: Bake, backend_env: Callable[[str], Path], tmp_path: Path, browser: str
+) -> None:
+    modules = installed("page", "playwright-core@1.65.1", "axe-core@4.14.1")
+    script = shutil.copy(TOOLS / "keys.mjs", modules.parent)
+    python = backend_env(row["backend"]) / "bin" / "python"
+    port = str(free_port())
+    settings = {
+        "API_KEYS": f"page {sha256(KEY.encode()).hexdigest()}",
+        "CORS_ORIGINS": f"http://127.0.0.1:{port}",
+    }
+    route = "/generate" if row["task"] == "text-generation" else "/predict"
+
+    with serving(row, bake(**row), python, tmp_path, **settings) as service:
+        run("node", script, service.url, route, KEY, browser, port, cwd=tmp_path)

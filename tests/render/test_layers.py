@@ -57,14 +57,24 @@ def test_layers_that_apply_together_share_no_file(combination: Combination) -> N
     assert shared == {}
 
 
+WITH_REGIONS = {".py", ".yaml", ".html"}
+
+
+def mark_in(line: str) -> str:
+    """The mark of a region in *line*, without the signs of a comment; empty when it has none."""
+    found = re.fullmatch(r" *(?:#|<!--) (only: .+?|end)(?: -->)?\n?", line)
+    return found[1] if found else ""
+
+
 def without_unchosen_regions(text: str, chosen: set[str]) -> str:
     """*text* without the marks of regions, and without the regions that are not *chosen*."""
     kept, keeps = [], True
     for line in text.splitlines(keepends=True):
-        if line.strip().startswith("# only: "):
-            alternatives = line.strip().removeprefix("# only: ").split(" | ")
+        mark = mark_in(line)
+        if mark.startswith("only: "):
+            alternatives = mark.removeprefix("only: ").split(" | ")
             keeps = any(chosen.issuperset(each.split("+")) for each in alternatives)
-        elif line.strip() == "# end":
+        elif mark == "end":
             keeps = True
         elif keeps:
             kept.append(line)
@@ -77,7 +87,7 @@ def test_a_file_with_regions_is_its_one_source_without_those_that_are_not_chosen
     claims, chosen = sources(combination), features(combination)
     assert claims.keys() >= {path.relative_to(repo) for path in repo.rglob("*.py")}
     for path, (source,) in claims.items():
-        if path.suffix == ".py" or (path.suffix == ".yaml" and source.parts[0] == "layers"):
+        if path.suffix == ".py" or (path.suffix in WITH_REGIONS and source.parts[0] == "layers"):
             text = (SKELETON / source).read_text(encoding="utf-8")
             left = without_unchosen_regions(text, chosen)
             if text and not left:
@@ -92,7 +102,7 @@ def test_every_other_file_of_a_layer_but_the_lock_is_laid_as_it_is(
     for path, (source,) in sources(combination).items():
         if source.parts[0] != "layers" or path.name == "requirements.lock":
             continue
-        if path.suffix not in {".py", ".yaml"}:
+        if path.suffix not in WITH_REGIONS:
             assert (repo / path).read_bytes() == (SKELETON / source).read_bytes(), source
         if (repo / path).exists():
             assert (repo / path).stat().st_mode == (SKELETON / source).stat().st_mode, source
@@ -101,12 +111,12 @@ def test_every_other_file_of_a_layer_but_the_lock_is_laid_as_it_is(
 def test_regions_name_known_features_and_are_closed() -> None:
     known = set().union(*map(features, COMBINATIONS))
     for path in SOURCES:
-        if path.suffix in {".py", ".yaml"}:
+        if path.suffix in WITH_REGIONS:
             lines = (SKELETON / path).read_text(encoding="utf-8").splitlines()
-            marks = [line.strip() for line in lines if re.match(r" *# (only: |end$)", line)]
-            assert marks[1::2] == ["# end"] * (len(marks) // 2), path
+            marks = [mark for line in lines if (mark := mark_in(line))]
+            assert marks[1::2] == ["end"] * (len(marks) // 2), path
             for mark in marks[::2]:
-                named = re.split(r" \| |\+", mark.removeprefix("# only: "))
+                named = re.split(r" \| |\+", mark.removeprefix("only: "))
                 assert known.issuperset(named), (path, mark)
 
 

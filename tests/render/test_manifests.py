@@ -13,7 +13,7 @@ import promql_parser
 import pytest
 import yaml
 
-from bakes import Baked
+from bakes import Bake, Baked
 from kserve_models import Models, faults, kserve_models
 from matrix import COMBINATIONS, CONTEXT, Combination, features, name_of, without_ci
 
@@ -103,7 +103,7 @@ def test_every_overlay_is_built_and_valid(
             kubernetes_validate.validate(each, SCHEMAS, strict=True)
     kinds = {each["kind"] for each in manifests}
     expected = {"Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget"}
-    expected |= {"NetworkPolicy"}
+    expected |= {"NetworkPolicy", "ServiceAccount"}
     assert kinds == expected | (OF_OPERATOR | {"ConfigMap"} if monitored else set())
     has_gpu = "nvidia.com/gpu" in json.dumps(manifests)
     assert has_gpu == (overlay == "gpu")
@@ -119,7 +119,7 @@ def test_every_pod_may_do_as_little_as_the_restricted_standard_allows(
         if each["kind"] == "Deployment"
     )
     pod = deployment["spec"]["template"]["spec"]
-    (service,) = built(baked(answers) / "deploy/kserve")
+    (service,) = built(baked(answers) / "deploy/kserve/cpu")
 
     assert pod["securityContext"]["runAsNonRoot"]
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -140,7 +140,7 @@ def test_a_pod_is_given_the_time_that_the_service_takes_to_stop(
     seconds = setting(answers, "DRAIN_SECONDS") + setting(answers, "SHUTDOWN_SECONDS")
     manifests = built(baked(answers) / "deploy/kubernetes/base")
     (deployment,) = (each for each in manifests if each["kind"] == "Deployment")
-    (service,) = built(baked(answers) / "deploy/kserve")
+    (service,) = built(baked(answers) / "deploy/kserve/cpu")
 
     assert deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > seconds
     assert service["spec"]["predictor"]["timeout"] > seconds
@@ -151,7 +151,7 @@ def test_the_service_is_probed_alike_wherever_its_model_runs(
 ) -> None:
     probes = set()
     for answers in distinct():
-        for folder in ("kubernetes/base", "kserve"):
+        for folder in ("kubernetes/base", "kserve/cpu"):
             for manifest in built(baked(answers) / "deploy" / folder):
                 if manifest["kind"] in {"Deployment", "InferenceService"}:
                     first = containers(manifest)[0]
@@ -161,11 +161,12 @@ def test_the_service_is_probed_alike_wherever_its_model_runs(
     assert len(probes) == 1
 
 
+@pytest.mark.parametrize("overlay", ["cpu", "gpu"])
 @pytest.mark.parametrize("answers", distinct(), ids=name_of)
 def test_an_inference_service_is_as_kserve_has_it(
-    answers: Combination, baked: Baked, models: Models
+    answers: Combination, overlay: str, baked: Baked, models: Models
 ) -> None:
-    (manifest,) = built(baked(answers) / "deploy/kserve")
+    (manifest,) = built(baked(answers) / "deploy/kserve" / overlay)
 
     assert faults(models, manifest) == []
     pod = {key: manifest["spec"]["predictor"].get(key, []) for key in ("containers", "volumes")}
@@ -175,6 +176,9 @@ def test_an_inference_service_is_as_kserve_has_it(
     assert next(len(each.get("ports", [])) for each in pod["containers"]) == 1
     assert not any(each.get("ports") for each in pod["containers"][1:])
     assert not any({"lifecycle", "startupProbe"} & each.keys() for each in pod["containers"])
+    with_gpu = [each["name"] for each in pod["containers"] if "nvidia.com/gpu" in json.dumps(each)]
+    model = "kserve-container" if answers["serving"] == "in-process" else "model-server"
+    assert with_gpu == ([model] if overlay == "gpu" else [])
 
 
 def test_a_misspelt_field_of_an_inference_service_is_found(models: Models) -> None:
@@ -193,10 +197,85 @@ def test_a_misspelt_field_of_an_inference_service_is_found(models: Models) -> No
 @pytest.mark.parametrize("answers", distinct(), ids=name_of)
 def test_both_ways_into_a_cluster_run_the_same_images(answers: Combination, baked: Baked) -> None:
     deployed = image_of_each(built(baked(answers) / "deploy/kubernetes/base"))
-    served = image_of_each(built(baked(answers) / "deploy/kserve"))
+    served = image_of_each(built(baked(answers) / "deploy/kserve/cpu"))
 
     assert sorted(deployed.values()) == sorted(served.values())
     assert "service" in deployed.values()
+
+
+@pytest.mark.parametrize("answers", distinct(), ids=name_of)
+def test_a_model_on_a_gpu_refuses_to_run_without(answers: Combination, baked: Baked) -> None:
+    deploy = baked(answers) / "deploy"
+    manifests = built(deploy / "kubernetes/overlays/gpu") + built(deploy / "kserve/gpu")
+    found = {
+        (manifest["kind"], name): told.get("value")
+        for manifest in manifests
+        if manifest["kind"] in {"Deployment", "InferenceService"}
+        for container in containers(manifest)
+        if "nvidia.com/gpu" in container["resources"]["limits"]
+        for name, told in [("DEVICE", each) for each in container.get("env", [])][-1:]
+    }
+
+    if (answers["backend"], answers["serving"]) == ("tensorflow", "model-server"):
+        assert "no CUDA" in json.dumps(manifests)  # of the server, which has no such setting
+    else:
+        assert found == {("Deployment", "DEVICE"): "cuda", ("InferenceService", "DEVICE"): "cuda"}
+
+
+def test_a_namespace_holds_several_projects(bake: Bake, tmp_path: Path) -> None:
+    found: list[set[tuple[str, str]]] = []
+    for slug in ("digit-reader", "message-sorter"):
+        deploy = bake(project_slug=slug) / "deploy"
+        monitored = with_monitoring(deploy / "kubernetes/overlays/cpu", tmp_path / slug)
+        manifests = built(monitored) + built(deploy / "kubernetes/deployer")
+        manifests += built(deploy / "kserve/cpu")
+        found.append({(each["kind"], each["metadata"]["name"]) for each in manifests})
+        selectors = re.findall(r'"app.kubernetes.io/name": "([^"]+)"', json.dumps(manifests))
+        assert set(selectors) == {slug}
+        assert len(selectors) > 8
+        (scaler,) = (each for each in manifests if each["kind"] == "HorizontalPodAutoscaler")
+        assert scaler["spec"]["scaleTargetRef"]["name"] == slug
+        pulls = re.findall(r'"imagePullSecrets": \[\{"name": "([^"]+)"', json.dumps(manifests))
+        assert pulls == [f"{slug}-registry"] * 2
+
+    assert found[0] & found[1] == set()
+    assert len(found[0]) == len(found[1]) == 13
+
+
+@pytest.mark.parametrize("answers", distinct(), ids=name_of)
+def test_a_cluster_may_choose_the_user_and_a_pod_may_ask_for_names(
+    answers: Combination, baked: Baked
+) -> None:
+    deploy = baked(answers) / "deploy"
+    manifests = built(deploy / "kubernetes/overlays/gpu") + built(deploy / "kserve/gpu")
+    (policy,) = (each for each in manifests if each["kind"] == "NetworkPolicy")
+
+    assert not re.search("runAsUser|runAsGroup|fsGroup", json.dumps(manifests))
+    (egress,) = policy["spec"]["egress"]
+    ports = {(each["protocol"], each["port"]) for each in egress["ports"]}
+    assert ports == {("UDP", 53), ("TCP", 53), ("UDP", 5353), ("TCP", 5353)}
+
+
+def test_a_deployer_may_do_what_a_deployment_needs_and_no_more(
+    baked: Baked, tmp_path: Path
+) -> None:
+    deploy = baked(distinct()[0]) / "deploy"
+    manifests = built(deploy / "kubernetes/deployer")
+    for each in manifests:
+        kubernetes_validate.validate(each, SCHEMAS, strict=True)
+    (role,) = (each for each in manifests if each["kind"] == "Role")
+    allowed = {
+        (resource, verb)
+        for rule in role["rules"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+    applied = built(with_monitoring(deploy / "kubernetes/overlays/cpu", tmp_path / "k8s"))
+    for kind in {each["kind"] for each in applied}:
+        plural = f"{kind.lower()[:-1]}ies" if kind.endswith("y") else f"{kind.lower()}s"
+        assert {(plural, "create"), (plural, "patch"), (plural, "delete")} <= allowed, plural
+    assert not any("*" in pair or "secrets" in pair or "roles" in pair for pair in allowed)
 
 
 @pytest.mark.parametrize("answers", distinct(), ids=name_of)

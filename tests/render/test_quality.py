@@ -105,9 +105,9 @@ def test_lint_imports_finds_nothing(answers: Combination, baked: Baked) -> None:
         ("service/pipeline.py", "model.schemas"),
         ("service/pipeline.py", "service.lifecycle.train"),
         ("service/web/app.py", "service.lifecycle.train"),
-        ("service/lifecycle/train.py", "service.web.problems"),
+        ("service/lifecycle/train.py", "service.web.requests"),
         ("model/preprocess.py", "model.data"),
-        ("model/preprocess.py", "service.web.problems"),
+        ("model/preprocess.py", "service.web.requests"),
         ("model/network.py", "service.lifecycle.train"),
     ],
 )

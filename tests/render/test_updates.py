@@ -9,8 +9,11 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import tomllib
 from dataclasses import dataclass, field
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -87,6 +90,11 @@ def add_feature(template: Path, number: int) -> None:
         requirements[-1] = requirements[-1].replace(",<", f",!=0.{90 + number},<")
     context["_settings"]["all"].insert(2, [name.upper(), "on", f"what version {number} brings"])
     (template / "cookiecutter.json").write_text(json.dumps(context), encoding="utf-8")
+
+    changes = template / "CHANGELOG.md"
+    heading = f"## 0.{90 + number}.0\n\n### To do\n\n- Do the work of {number}.\n"
+    text = changes.read_text(encoding="utf-8")
+    changes.write_text(text.replace("\n## ", f"\n{heading}\n## ", 1), encoding="utf-8")
 
     skeleton = template / SKELETON.name
     replace(
@@ -211,13 +219,17 @@ def created(history: History, version: str, answers: Combination, folder: Path) 
     return folder / SLUG
 
 
-def linked(history: History, version: str, answers: Combination, folder: Path) -> Path:
-    """A repository that plain cookiecutter made, committed as it is, and linked by cruft later."""
-    repo = history.fresh(version, answers, folder)
+def plain(history: History, version: str, answers: Combination, folder: Path) -> Path:
+    """A repository that plain cookiecutter made of *version*, committed as it is."""
+    template = folder / "template"
+    git(history.folder, "clone", "--quiet", history.folder.as_uri(), str(template))
+    git(template, "checkout", "--quiet", version)
+    (template / "hooks" / "pre_prompt.py").unlink()
+    repo = render(template, folder, project_slug=SLUG, **answers)
+    state = json.loads((repo / ".cruft.json").read_text(encoding="utf-8"))
+    assert (state["template"], state["commit"]) == (str(template), version)
+    git(template, "checkout", "--quiet", "--force", "main")
     commit(repo, "What was generated")
-    link = ["link", str(history.folder), "--checkout", version, *UNASKED]
-    cruft(repo, *link, "--extra-context", json.dumps({**answers, "project_slug": SLUG}))
-    commit(repo, "Where it came from")
     return repo
 
 
@@ -257,12 +269,12 @@ def unmerged(repo: Path) -> list[str]:
 def test_updates_bring_what_is_new_and_keep_what_is_the_owners(
     row: Combination, history: History, tmp_path: Path
 ) -> None:
-    """To each version in a new clone; or to the newest at once, after ``cruft link``."""
+    """To each version in a new clone; or to the newest at once, after plain ``cookiecutter``."""
     begin, *later = history.versions
     if row["serving"] == "in-process":
         make = created
     else:
-        make, later = linked, later[-1:]
+        make, later = plain, later[-1:]
     repo = make(history, begin, row, tmp_path)
     own(repo)
     commit(repo, "What is ours")
@@ -278,6 +290,7 @@ def test_updates_bring_what_is_new_and_keep_what_is_the_owners(
 
         assert "your changes" not in said
         assert f"to version {version_of(history, version)} ({version[:7]})." in said
+        assert f"- Do the work of {version_of(history, version)[3]}.\n" in said
         assert "clean as possible" not in said
         assert git(repo, "diff", "--name-only") == ""  # "git commit" takes all of it
         assert unmerged(repo) == []
@@ -354,6 +367,26 @@ def test_an_update_goes_to_the_newest_tag_not_to_the_newest_commit(
 
     state = json.loads((repo / ".cruft.json").read_text(encoding="utf-8"))
     assert state["commit"] == history.versions[1]
+
+
+def test_a_password_in_the_templates_address_is_not_kept(history: History, tmp_path: Path) -> None:
+    bare = tmp_path / "template.git"
+    git(history.folder, "clone", "--quiet", "--bare", history.folder.as_uri(), str(bare))
+    git(bare, "update-server-info")
+    config = tmp_path / "config.yaml"
+    config.write_text(json.dumps({"cookiecutters_dir": str(tmp_path), "replay_dir": str(tmp_path)}))
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        address = f"127.0.0.1:{server.server_port}/template.git"
+        words = ["--no-input", "--config-file", str(config), "--output-dir", str(tmp_path / "made")]
+        url = f"http://me:word@{address}"
+        run(sys.executable, "-m", "cookiecutter", *words, url, f"project_slug={SLUG}", cwd=tmp_path)
+        server.shutdown()
+
+    state = (tmp_path / "made" / SLUG / ".cruft.json").read_text(encoding="utf-8")
+    assert json.loads(state)["template"] == f"http://{address}"
+    assert "word@" not in state
 
 
 @pytest.mark.parametrize("release", ["v9", "0000000"])

@@ -37,6 +37,7 @@ def model_server(
         laid = folder / "laid"
         for name in ("src", "tests", "model_server"):
             shutil.copytree(repo / name, laid / name)
+        shutil.copy(repo / "pyproject.toml", laid)  # which the service's settings read
         lay_over(laid, answers)
         server = _stand_in(laid, repo / "models" / "default", words, folder)
     with server as told:

@@ -26,7 +26,25 @@ async function open(look = LOOKS[0]) {
   page.setDefaultTimeout(60000);
   await page.goto(url);
   await page.getByText("Ready", { exact: true }).waitFor();
+  await page.locator("#examples button").first().waitFor();
   return page;
+}
+
+// Every example of the repository is answered when its button is pressed.
+async function useExamples() {
+  const page = await open();
+  const { examples, title, version } = await (await fetch(new URL("model", url))).json();
+  assert.equal(await page.locator("#title").innerText(), title);
+  assert.match(await page.locator("#card").innerText(), new RegExp(`version ${version}`));
+  const buttons = page.locator("#examples button");
+  assert.equal(await buttons.count(), examples.length);
+  for (let i = 0; i < examples.length; i++) {
+    assert.equal(await buttons.nth(i).getAttribute("title"), examples[i].file);
+    const sent = page.waitForResponse(`**${examples[i].route}`);
+    await buttons.nth(i).click();
+    assert.equal((await sent).status(), 200, examples[i].file);
+    await answered(page);
+  }
 }
 
 const result = (page) => page.locator("#result").innerText();
@@ -119,6 +137,15 @@ async function useImages() {
   await assertForgotten(page);
   assert.ok(await preview.isHidden());
 
+  await page.setInputFiles("#file", ["bright.png", "dark.png"].map((name) => path.join(folder, name)));
+  await answered(page); // several at once
+  const rows = page.locator(".pictures li");
+  assert.equal(await rows.count(), 2);
+  const together = JSON.parse(run(await shell())).predictions;
+  for (const [i, { prediction }] of together.entries()) {
+    assert.equal(await rows.nth(i).locator("strong").innerText(), prediction);
+  }
+
   await choose(page, "wrong.png");
   await refused(page);
   assert.ok(await preview.isHidden());
@@ -162,6 +189,43 @@ async function useTexts() {
   }
 }
 
+async function chat() {
+  const page = await open();
+  const send = async (text) => {
+    const asked = page.waitForRequest("**/v1/chat/completions");
+    await page.fill("#text", text);
+    await page.click("button[type=submit]");
+    await answered(page);
+    return (await asked).postDataJSON();
+  };
+  await page.check("input[value=chat]");
+  await page.fill("#max_new_tokens", "300");
+  const first = await send("Say hello.");
+  assert.deepEqual(first.messages, [{ role: "user", content: "Say hello." }]);
+  assert.equal(first.max_tokens, 300);
+  const said = await page.locator(".turn.assistant").innerText();
+  assert.ok(said);
+  const second = await send("And again."); // with what was said before
+  assert.deepEqual(second.messages.map(({ role }) => role), ["user", "assistant", "user"]);
+  assert.equal(second.messages[1].content.trim(), said.trim());
+  assert.equal(await page.locator(".turn").count(), 4);
+  await page.click("#clear");
+  await assertForgotten(page);
+  assert.equal((await send("Say hello.")).messages.length, 1);
+}
+
+async function markEntities() {
+  const page = await open();
+  await page.fill("#text", "Ada Lovelace left Turin.");
+  await page.click("button[type=submit]");
+  await answered(page);
+  const grounds = (selector) =>
+    page.locator(selector).evaluateAll((found) => found.map((each) => getComputedStyle(each).backgroundColor));
+  const marks = new Set(await grounds("mark"));
+  assert.ok(marks.size > 0);
+  assert.deepEqual(new Set(await grounds(".legend li")), marks); // the legend has their colours
+}
+
 async function look(at) {
   const page = await open(at);
   if (task === "image-classification") {
@@ -171,7 +235,7 @@ async function look(at) {
     await page.click("button[type=submit]");
   }
   await answered(page);
-  await page.click("summary");
+  await page.click("#command summary");
   await page.click("#copy");
   assert.equal(await page.locator("#copy").innerText(), "Copied");
   const texts = await page.evaluate(() => [
@@ -228,6 +292,9 @@ async function execute() {
 
 try {
   await (task === "image-classification" ? useImages() : useTexts());
+  if (task === "text-generation") await chat();
+  if (task === "token-classification") await markEntities();
+  await useExamples();
   for (const at of LOOKS) await look(at);
   await readDocs();
   await execute();

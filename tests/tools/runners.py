@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,7 @@ from shell import commit, git
 
 TOOLS = ROOT.parent / "shared" / "tools"
 SECONDS = 2400
-BEGUN = re.compile(r"^(?:-- |\+ sh |.*\$ )(make [a-z].*)$", re.MULTILINE)
+BEGUN = re.compile(r"^(?:(?:.*> )?-- |\+ sh |.*\$ )(make [a-z].*)$", re.MULTILINE)
 """How the three say that a command begins."""
 CONTAINER = """\
 FROM python:3.11-slim
@@ -43,6 +43,7 @@ PROPERTIES = (
     ".each { k, v -> ctx.env[k] = v }"
 )
 UNSTASH = "new groovy.ant.AntBuilder().copy(todir: cwd) { fileset(dir: stash[n].path) }"
+UNSTABLE = 'def unstable(m) { println "[unstable] $m" };'
 KEY_FILE = (
     "if (m.credentialsId == 'cosign-key') return [(m.variable): System.getenv('COSIGN_KEY')];"
 )
@@ -58,6 +59,7 @@ class Settings:
         port: where the started service answers.
         project: the name under which compose runs it.
         deploy: whether the image is deployed, by compose on this machine.
+        variables: what the owner has set.
     """
 
     registry: str
@@ -65,6 +67,14 @@ class Settings:
     port: int
     project: str
     deploy: bool = False
+    variables: dict[str, str] = field(default_factory=lambda: {"PUBLISH_STARTER": "1"})
+
+    def owners(self) -> dict[str, str]:
+        """The variables that the owner has set, whatever the system."""
+        if not self.deploy:
+            return self.variables
+        production = f"{self.registry}/acme/demo:production"
+        return {**self.variables, "DEPLOY_TARGET": "compose", "PRODUCTION": production}
 
     def environ(self) -> dict[str, str]:
         """Variables that each step has, whatever the system."""
@@ -75,7 +85,8 @@ class Settings:
             "URL": f"http://127.0.0.1:{self.port}",
             "COSIGN_KEY": str(self.key),
             "COSIGN_PASSWORD": "secret",
-            "COSIGN_FLAGS": "--allow-http-registry --tlog-upload=false",
+            "COSIGN_FLAGS": "--allow-http-registry",
+            "COSIGN_VERIFY_FLAGS": "--allow-http-registry",
             "TORCH_INDEX": os.environ.get("TORCH_INDEX", ""),
         }
 
@@ -162,9 +173,6 @@ def github(clone: Path, settings: Settings, folder: Path) -> Run:
     (runner / "run.mjs").write_text(script, encoding="utf-8")
     work = folder / "work"
     git(folder, "clone", "--quiet", str(clone), str(work))
-    variables = {"PRODUCTION": f"{settings.registry}/acme/demo:production"}
-    host = os.environ["DOCKER_HOST"]
-    variables |= {"DEPLOY_TARGET": "compose", "DEPLOY_DOCKER_HOST": host}
     return _run(
         [
             *("node", "--import", "./jsonhook.mjs", "run.mjs"),
@@ -172,9 +180,7 @@ def github(clone: Path, settings: Settings, folder: Path) -> Run:
             *(f"--repo={work}", "--ref=refs/heads/main", "--event=push"),
         ],
         runner,
-        clean_environ()
-        | environ
-        | {"REPOSITORY_VARIABLES": json.dumps(variables if settings.deploy else {})},
+        clean_environ() | environ | {"REPOSITORY_VARIABLES": json.dumps(settings.owners())},
     )
 
 
@@ -194,11 +200,7 @@ def gitlab(clone: Path, settings: Settings, folder: Path) -> Run:
         "CI_REGISTRY_PASSWORD": "password",
         "COSIGN_KEY": "/cosign.key",
     }
-    if settings.deploy:
-        variables |= {
-            "DEPLOY_TARGET": "compose",
-            "PRODUCTION": f"{settings.registry}/acme/demo:production",
-        }
+    variables |= settings.owners()
     words = [str(program), "--cwd", "work", "--network", "host"]
     words += ["--pull-policy", "if-not-present", "--ignore-predefined-vars", "CI_REGISTRY"]
     words += ["--volume", f"{socket}:/engine.sock", "--volume", f"{settings.key}:/cosign.key"]
@@ -215,6 +217,8 @@ def jenkins(clone: Path, settings: Settings, folder: Path) -> Run:
         ("opt.findAll { it.key.startsWith('P_') }", f"{PROPERTIES}\n@"),
         ("def file(Map m) { ", f"@{KEY_FILE} "),
         (UNSTASH, "['cp', '-a', stash[n].path + '/.', cwd].execute().waitFor()"),
+        ("def echo(m)", f"{UNSTABLE} @"),
+        ("def sc = new GroovyShell", "b.setVariable('env', ctx.env); @"),
     )
     (folder / "run.groovy").write_text(script, encoding="utf-8")
     work = folder / "work"
@@ -226,13 +230,10 @@ def jenkins(clone: Path, settings: Settings, folder: Path) -> Run:
         "GIT_COMMIT": head,
         "BUILD_URL": "https://jenkins.example.com/job/demo/1/",
         "JENKINS_URL": "https://jenkins.example.com/",
-        "DOCKER_HOST": os.environ["DOCKER_HOST"],
+        "DOCKER_HOST": os.environ.get("DOCKER_HOST", ""),
+        "BRANCH_IS_PRIMARY": "true",
     }
-    if settings.deploy:
-        properties |= {
-            "DEPLOY_TARGET": "compose",
-            "PRODUCTION": f"{settings.registry}/acme/demo:production",
-        }
+    properties |= settings.owners()
     environ = with_java() | clean_environ() | settings.environ()
     environ["PATH"] = with_java()["PATH"]
     libraries = jars / "lib" / "java" / "groovy" / "lib" / "*"

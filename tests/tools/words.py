@@ -29,6 +29,8 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("data/held-out.jsonl", "pytorch"): "people carry torches",
     ("data/train.csv", "pytorch"): "people buy torches",
     ("src/service/tensorflow_serving.py", "predict"): "TensorFlow Serving's method is called so",
+    ("src/service/lifecycle/readers.py", "pytorch"): "who has ONNX hears what to do with it",
+    ("docs/import.md", "pytorch"): "who has ONNX hears what to do with it",
     ("src/service/encoders.py", "pytorch"): "checkpoints call an activation so",
     ("src/service/families.py", "pytorch"): "checkpoints call an activation so",
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # deploy.sh deploy|rollback: run IMAGE at TARGET, smoke-test it, roll back when either fails.
-# Called by "make deploy" and "make rollback", which set the variables. Where the model has an image of
-# its own, that is SERVER_IMAGE. An empty URL: the smoke test runs inside the container.
+# Called by "make deploy" and "make rollback", which set the variables. NAME is what objects in a cluster
+# are called. Where the model has an image of its own, that is SERVER_IMAGE. An empty URL: the smoke test
+# runs inside the container.
 # shellcheck disable=SC2329  # each target has the same functions, called by name
 set -euo pipefail
 action=$1
@@ -20,9 +21,10 @@ by_digest() { # name:tag -> name@sha256:..., as its registry has it now; an imag
 
 smoke() { # the image has the test, and is sent the examples
     if [ -n "$URL" ]; then
-        "$PYTHON" -m service.smoke "$URL"
+        "$PYTHON" -m service.smoke "$URL" --timeout 60
     else
-        tar -c examples | inside sh -c "cd \"\$(mktemp -d)\" && tar -x && python -m service.smoke http://127.0.0.1:8000"
+        { echo "${API_KEY:-}" && tar -c examples; } | # not in the command, which clusters keep in their logs
+            inside sh -c "read -r API_KEY; export API_KEY; cd \"\$(mktemp -d)\" && tar -x && python -m service.smoke http://127.0.0.1:8000 --timeout 60"
     fi
 }
 
@@ -50,17 +52,14 @@ on_compose() { # remembers images by tags: "before" while another is tried, "pre
 
 on_cluster() { # kind, folder of manifests, selector of pods, container
     kind=$1 folder=$2 selector=$3 container=$4
-    [ -d "$folder" ] || fail "OVERLAY is \"$OVERLAY\"; it must be a folder of deploy/kubernetes/overlays."
-    value() { kubectl get "$kind" service --ignore-not-found --output=jsonpath="{$1}"; }
-    owner=$(value '.metadata.labels.app\.kubernetes\.io/part-of')
-    [ "${owner:-$project}" = "$project" ] || fail "this namespace runs the service of $owner, and has room for one."
+    [ -d "$folder" ] || fail "OVERLAY is \"$OVERLAY\"; it must be a folder of ${folder%/*}."
+    value() { kubectl get "$kind" "$NAME" --ignore-not-found --output=jsonpath="{$1}"; }
     start() {
         images="{name: service, newName: '$IMAGE'}"
         for each in $(kubectl kustomize "$folder" | sed -n 's/^ *\(- \)\?image: //p' | grep -vx service); do
             images+=", {name: $each, newName: '$SERVER_IMAGE'}"
         done
-        printf '%s\n' "resources: [../../$folder]" "images: [$images]" \
-            "labels: [{pairs: {app.kubernetes.io/part-of: $project}}]" >build/deploy/kustomization.yaml
+        printf '%s\n' "resources: [../../$folder]" "images: [$images]" >build/deploy/kustomization.yaml
         kubectl apply --kustomize build/deploy && ready
     }
     remove() { kubectl delete --ignore-not-found --kustomize build/deploy; }
@@ -78,24 +77,23 @@ on_cluster() { # kind, folder of manifests, selector of pods, container
 }
 
 on_kubernetes() {
-    on_cluster deployment "deploy/kubernetes/overlays/$OVERLAY" app.kubernetes.io/name=service service
+    on_cluster deployment "deploy/kubernetes/overlays/$OVERLAY" "app.kubernetes.io/name=$NAME" service
     revision() { value '.metadata.annotations.deployment\.kubernetes\.io/revision'; }
     before() { good=$(revision) && [ -n "$good" ]; }
-    ready() { kubectl rollout status deployment/service; }
-    previous() { kubectl rollout undo deployment/service --dry-run=client >/dev/null; }
-    undo() { kubectl rollout undo deployment/service && ready; }
+    ready() { kubectl rollout status "deployment/$NAME"; }
+    previous() { kubectl rollout undo "deployment/$NAME" --dry-run=client >/dev/null; }
+    undo() { kubectl rollout undo "deployment/$NAME" && ready; }
     restore() { # and forget what failed, or a later rollback would go there
         bad=$(kubectl get replicasets --selector="$selector" --output=jsonpath="{.items[?(@.metadata.annotations.deployment\.kubernetes\.io/revision=='$(revision)')].metadata.name}")
-        kubectl rollout undo deployment/service --to-revision="$good" && ready || return 1
+        kubectl rollout undo "deployment/$NAME" --to-revision="$good" && ready || return 1
         [ "$(revision)" = "$good" ] || kubectl delete replicaset "$bad" --ignore-not-found --wait=false
     }
 }
 
 on_kserve() {
-    [ "$OVERLAY" = cpu ] || fail "OVERLAY is \"$OVERLAY\"; with TARGET=kserve there is none: change deploy/kserve."
-    on_cluster inferenceservice deploy/kserve serving.kserve.io/inferenceservice=service kserve-container
-    wait_for() { kubectl wait inferenceservice/service --timeout=600s --for="$1"; }
-    before() { kubectl apply view-last-applied inferenceservice/service >build/deploy/before.yaml; }
+    on_cluster inferenceservice "deploy/kserve/$OVERLAY" "serving.kserve.io/inferenceservice=$NAME" kserve-container
+    wait_for() { kubectl wait "inferenceservice/$NAME" --timeout=600s --for="$1"; }
+    before() { kubectl apply view-last-applied "inferenceservice/$NAME" >build/deploy/before.yaml; }
     ready() { # the newest revision is the one that is ready and gets the requests
         wait_for "jsonpath={.status.observedGeneration}=$(value .metadata.generation)" &&
             wait_for "jsonpath={.status.components.predictor.latestReadyRevision}=$(value .status.components.predictor.latestCreatedRevision)" &&

@@ -16,11 +16,12 @@ import shutil
 import ssl
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-UV = "uv>=0.13,<0.14"
+LOCK = Path("requirements.lock")
 SECRETS = Path("/run/secrets")  # in an image's build
 # pip's option: uv's variable, and what stands between its values.
 OPTIONS = {
@@ -141,7 +142,12 @@ def make_environment(venv: Path) -> None:
             print(f"{venv} has lost its Python, so it is made again.", flush=True)
             shutil.rmtree(venv)
         run(sys.executable, "-m", "venv", venv)
-    run(python, "-m", "pip", "install", "--quiet", UV)
+    (pin,) = re.findall(r"^uv==.*\n(?:    --hash=.*\n)+", LOCK.read_text("utf-8"), re.MULTILINE)
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write(pin)
+        file.flush()
+        hashed = ("--require-hashes", "--requirement", file.name)
+        run(python, "-m", "pip", "install", "--quiet", *hashed)
 
 
 def build(command: list[str], environ: Mapping[str, str]) -> None:

@@ -1,5 +1,4 @@
-COMPILE = $(PACKAGES) lock $(UV) pip compile --universal --generate-hashes --no-emit-index-url \
-	--no-emit-find-links --python-version 3.11 --custom-compile-command "make lock" --quiet $(UPGRADE)
+#{% include "makefile/lock/compile.mk" %}#
 
 lock: | $(UV) ## write the locks; the newest versions with UPGRADE=--upgrade
 	$(COMPILE) pyproject.toml --group train --group dev -o requirements.lock
@@ -9,5 +8,4 @@ lock: | $(UV) ## write the locks; the newest versions with UPGRADE=--upgrade
 	mv requirements.lock.new requirements.lock
 # What the CUDA build needs beyond that.
 	@sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements.lock | $(COMPILE) - --no-config --no-annotate \
-		$(shell sed -n 's/^\([a-z0-9-]*\)==.*/--no-emit-package \1/p' requirements.lock | sort -u) \
-		-o requirements-cuda.lock
+		$(LOCKED) -o requirements-cuda.lock

@@ -1,6 +1,7 @@
 """``python -m service.loadtest URL``: does a running service keep up, and are its answers right?
 
-Several clients send the examples of the smoke test side by side. Needs nothing but Python.
+Several clients send the examples of the smoke test side by side. Needs nothing but Python. Where
+the service has API keys, ``API_KEY`` is one.
 """
 
 import argparse
@@ -117,7 +118,6 @@ def summary(answers: Sequence[Answer], seconds: float) -> dict[str, Any]:
 
 
 def text(found: dict[str, Any]) -> str:
-    """The metrics in *found*, for people."""
     p50, p95, p99 = (_ms(found[f"p{share}_seconds"]) for share in (50, 95, 99))
     errors = ", ".join(f"{count} x {name}" for name, count in found["errors"].items()) or "none"
     return (

@@ -6,6 +6,7 @@ What is missing or broken is an ``OwnerError``, whose message says what to do.
 
 import hashlib
 import json
+import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -48,13 +49,18 @@ class Record(BaseModel):
         """The record in *path*; *kind* names it where the file is another."""
         try:
             return cls.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            raise OwnerError(f'"{path}" is missing. Run "make model" to make it.') from None
+        except OSError as error:
+            raise OwnerError(f'"{path}" cannot be read: {error.strerror}.') from None
         except ValidationError as error:
             raise OwnerError(f'"{path}" is not {kind}: {first_fault(error)}.') from None
 
     def write_to(self, path: Path) -> None:
-        """Write it so that people can read it too."""
         text = json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False)
-        path.write_text(text + "\n", encoding="utf-8")
+        written = path.with_name(f".{path.name}")  # whole, or what was there before
+        written.write_text(text + "\n", encoding="utf-8")
+        written.replace(path)
 
 
 class Tensor(Record):
@@ -114,15 +120,19 @@ class Manifest(Record):
     artefacts: list[Artefact] = Field(min_length=1)
     """The first is served unless MODEL_FORMAT names another."""
     metrics: dict[str, float]
+    milliseconds: dict[str, float] = {}
+    """Of one input, by format, where the formats were measured in a process of the service's."""
+    measured_on: str = ""
     tolerance: float = Field(gt=0)
     """Largest difference between an artefact's golden outputs and the original's."""
     created_at: str
     made_with: dict[str, str]
+    starter: bool = False
+    """Trained on nothing but the examples that the repository came with; see ``model/data.py``."""
     files: dict[RelativePath, FileDigest]
 
     @property
     def model_version(self) -> ModelVersion:
-        """What callers are told of the model."""
         return ModelVersion(name=self.name, version=self.version)
 
     def artefact(self, format_name: str | None) -> Artefact:
@@ -138,7 +148,6 @@ class Manifest(Record):
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -167,7 +176,8 @@ def next_version(model_dir: Path) -> int:
 
 
 def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit()
+    """As a version is written: 7, and not 007."""
+    return re.fullmatch("[1-9][0-9]*", text) is not None
 
 
 def chosen_version(model_dir: Path) -> int | None:
@@ -177,6 +187,8 @@ def chosen_version(model_dir: Path) -> int | None:
         text = path.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise OwnerError(f'"{path}" cannot be read: {error}.') from None
     if not _is_number(text):
         raise OwnerError(
             f'"{path}" says {text[:100]!r}, where the number of a version is accepted. Run '
@@ -187,7 +199,7 @@ def chosen_version(model_dir: Path) -> int | None:
 
 def choose(model_dir: Path, version: int) -> None:
     """Let services that read *model_dir* answer with *version* from now on."""
-    find_version(model_dir, version)
+    find_version(model_dir, version, "VERSION")
     path = model_dir / CURRENT
     written = path.with_name(f".{CURRENT}-{version}")
     written.write_text(f"{version}\n", encoding="utf-8")
@@ -213,8 +225,11 @@ def staged(target: Path) -> Iterator[Path]:
         shutil.rmtree(former, ignore_errors=True)
 
 
-def find_version(model_dir: Path, version: int | None) -> Path:
-    """The folder of *version*; when it is ``None``, of the chosen one, or of the newest."""
+def find_version(model_dir: Path, version: int | None, name: str = "MODEL_VERSION") -> Path:
+    """The folder of *version*; when it is ``None``, of the chosen one, or of the newest.
+
+    ``OwnerError`` where it is not there, or its manifest has another number; *name* says *version*.
+    """
     found = versions(model_dir)
     if not found:
         raise OwnerError(
@@ -224,31 +239,32 @@ def find_version(model_dir: Path, version: int | None) -> Path:
     wanted = version or chosen_version(model_dir) or found[-1]
     if wanted not in found:
         listed = ", ".join(map(str, found))
-        said_by = "MODEL_VERSION is" if version else f'"{model_dir / CURRENT}" says'
+        said_by = f"{name} is" if version else f'"{model_dir / CURRENT}" says'
         raise OwnerError(
             f'{said_by} {wanted}, which "{model_dir}" does not have. It has: {listed}.'
         )
-    return model_dir / str(wanted)
+    folder = model_dir / str(wanted)
+    if (said := read(folder).version) != wanted:
+        raise OwnerError(
+            f'"{folder}" is version {said} by its {MANIFEST}, and {wanted} by its name: it was '
+            f'copied or renamed. Name it "{said}", or remove it and run '
+            f'"make model MODEL_FROM=..." with what it is a copy of.'
+        )
+    return folder
 
 
 def read(folder: Path) -> Manifest:
-    """The manifest of the version in *folder*."""
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise OwnerError(f'"{path}" is missing. Run "make model" to make a version.')
-    return Manifest.read_from(path, "a manifest")
+    return Manifest.read_from(folder / MANIFEST, "a manifest")
 
 
 def write(manifest: Manifest, folder: Path) -> None:
-    """Write *manifest* into the version's *folder*."""
     manifest.write_to(folder / MANIFEST)
 
 
 def check_files(folder: Path, manifest: Manifest, below: str = "") -> None:
-    """Compare the files of a version with their digests: all, or what is *below* one path.
+    """Compare a version's files with their digests: all, or what is *below* one path.
 
-    Raises:
-        OwnerError: one is missing or is not, to the byte, what was exported.
+    ``OwnerError`` where one is missing or is not, to the byte, what was exported.
     """
     for name, expected in manifest.files.items():
         if below not in {"", "."} and name != below and not name.startswith(f"{below}/"):
@@ -274,7 +290,6 @@ def read_golden(folder: Path) -> tuple[Arrays, Arrays]:
 
 
 def write_golden(folder: Path, inputs: Arrays, outputs: Arrays) -> None:
-    """Write golden inputs and outputs into the version's *folder*."""
     named = {f"in:{name}": array for name, array in inputs.items()}
     named |= {f"out:{name}": array for name, array in outputs.items()}
     np.savez_compressed(folder / GOLDEN, **named)  # type: ignore[arg-type]  # numpy types only positional arrays
@@ -299,8 +314,7 @@ def check_golden(
 ) -> None:
     """Run the golden inputs: the first run of a loaded model, and a proof that it is the same.
 
-    Raises:
-        OwnerError: the outputs differ by more than the manifest's tolerance.
+    ``OwnerError`` where the outputs differ by more than the manifest's tolerance.
     """
     inputs, expected = read_golden(folder)
     difference = largest_difference(expected, predict(inputs))

@@ -49,6 +49,7 @@ class Metrics:
         self.request_seconds = seconds(
             "service_request_seconds", "Time from a request's arrival to its answer.", "route"
         )
+        self.connections = gauge("service_connections", "Open connections.")
         self.in_flight = gauge("service_requests_in_flight", "Requests in flight.")
         self.ready = gauge("service_ready", "1 when /readyz says yes.")
         self.model_info = gauge(
@@ -119,5 +120,4 @@ class Metrics:
         # end
 
     def render(self) -> bytes:
-        """The metrics in Prometheus' text format."""
         return generate_latest(self.registry)

@@ -1,12 +1,14 @@
-"""The environment, read once.
+"""The environment, read once; and what pyproject.toml says of this service.
 
 Every setting is in ``.env.example`` and in the README's table, as a test checks.
 """
 
+import tomllib
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.errors import OwnerError
@@ -14,13 +16,20 @@ from service.errors import OwnerError
 from service.threads import available_cpus
 # end
 
+_PYPROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))
+PROJECT: dict[str, Any] = _PYPROJECT["project"]
+TITLE: str = _PYPROJECT["tool"]["service"]["title"]
+BACKEND: str = _PYPROJECT["tool"]["service"]["backend"]
+"""What the model is made with."""
+
 # only: predict
 HTTP_THREADS = 64
 REQUEST_TIMEOUT_SECONDS = 10
 SHUTDOWN_SECONDS = 20
 # end
 # only: text-generation
-HTTP_THREADS = 192  # a text holds one while it is generated or waits; probes need some as well
+MAX_CONTEXT_TOKENS = 2048
+HTTP_THREADS = 192  # a text holds one while it is generated or waits
 REQUEST_TIMEOUT_SECONDS = 60
 SHUTDOWN_SECONDS = 65
 # end
@@ -70,14 +79,35 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
     http_threads: int = Field(default=HTTP_THREADS, ge=1)
-    """Threads that handle requests. A request that waits for the model holds one."""
+    """Threads that handle requests, one each; a request that finds none is refused."""
     request_timeout_seconds: float = Field(default=REQUEST_TIMEOUT_SECONDS, gt=0)
+    max_connections: int = Field(default=4096, ge=1)
+    """Most that are open at a time; then one that waits for nothing gives way to a new one."""
+    keep_alive_seconds: int = Field(default=75, ge=1)
+    """A connection without a request is closed then; longer than a load balancer keeps it."""
+    transfer_seconds: float = Field(default=20, gt=0)
+    """Longest time for a request's head, for its body, and until more of an answer is read."""
     max_body_bytes: int = Field(default=10 * 1024 * 1024, ge=1)
     max_inputs: int = Field(default=32, ge=1)
     drain_seconds: float = Field(default=5, ge=0)
     """Time from SIGTERM to the closing of the socket, in which /readyz says no."""
     shutdown_seconds: int = Field(default=SHUTDOWN_SECONDS, ge=1)
     """Time for requests in flight to finish then; longer than a request may take."""
+    api_keys_file: Path | None = None
+    """Who may call, a line each; read again when it changes."""
+    api_keys: str = ""
+    """The same lines, with ``;`` between them."""
+    require_api_keys: bool = False
+    """Without a key, do not start."""
+    cors_origins: str = Field(
+        default="", pattern=r"^(\*|https?://[^/,\s]+( *, *https?://[^/,\s]+)*)?$"
+    )
+    """Whose pages may call from a browser; ``*`` is everybody's."""
+    trusted_proxies: str = ""
+    """Addresses and networks that are believed what they say of their callers."""
+    serve_page: bool = True
+    serve_docs: bool = True
+    serve_metrics: bool = True
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] | None = None
     """When ``None``, ``console`` on a terminal and ``json`` elsewhere."""
@@ -102,7 +132,7 @@ class Settings(BaseSettings):
     # only: text-generation
     max_new_tokens: int = Field(default=512, ge=1)
     """Most tokens of one answer; also where a caller does not say."""
-    max_context_tokens: int = Field(default=2048, ge=2)
+    max_context_tokens: int = Field(default=MAX_CONTEXT_TOKENS, ge=2)
     """Most tokens of a prompt and its answer, where the model has no fewer."""
     max_running_sequences: int = Field(default=MAX_RUNNING_SEQUENCES, ge=1)
     """Most texts that are generated at a time."""
@@ -116,6 +146,8 @@ class Settings(BaseSettings):
     # only: in-process
     model_format: str | None = None
     """The manifest's first when ``None``."""
+    device: Literal["cpu", "cuda"] | None = None
+    """A GPU where there is one when ``None``; one that is named and not there is refused."""
     model_threads: int = Field(default=0, ge=0)
     """Threads for one inference; 0 takes the CPUs that this process may use."""
     max_queued_inputs: int = Field(default=128, ge=1)
@@ -139,9 +171,15 @@ class Settings(BaseSettings):
     """Where it writes its tokens."""
     # end
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _names_networks(cls, text: str) -> str:
+        for each in listed(text):
+            ip_network(each)
+        return text
+
     @property
     def numeric_threads(self) -> int:
-        """Threads that numeric libraries may use in this process."""
         # only: in-process
         return self.model_threads or available_cpus()
         # end
@@ -150,12 +188,13 @@ class Settings(BaseSettings):
         # end
 
 
-def read_settings() -> Settings:
-    """The settings as the environment and ``.env`` have them.
+def listed(text: str) -> list[str]:
+    """What stands in *text* between commas."""
+    return [each.strip() for each in text.split(",") if each.strip()]
 
-    Raises:
-        OwnerError: a value is not accepted.
-    """
+
+def read_settings() -> Settings:
+    """The settings; ``OwnerError`` where a value is not accepted."""
     try:
         return Settings()
     except ValidationError as error:

@@ -2,15 +2,18 @@
 
 The questions are files in ``examples/``; ``examples/expected.json`` has, for each route and each
 file that is sent there, what the answer must contain. Needs nothing but Python, and nothing of the
-service's code, so it runs where nothing is installed.
+service's code, so it runs where nothing is installed. Where the service has API keys, ``API_KEY``
+is one.
 """
 
 import argparse
 import json
 import mimetypes
+import os
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from http.client import HTTPException
 from pathlib import Path
@@ -32,15 +35,20 @@ class Example(NamedTuple):
 
     @property
     def headers(self) -> dict[str, str]:
-        """Of the request."""
-        return {"Content-Type": mimetypes.guess_type(self.path)[0] or "application/octet-stream"}
+        """Its Content-Type, and the key in ``API_KEY``."""
+        found = {"Content-Type": mimetypes.guess_type(self.path)[0] or "application/octet-stream"}
+        if key := os.environ.get("API_KEY"):
+            found["Authorization"] = f"Bearer {key}"
+        return found
 
 
 def main() -> None:
     """Run the command line; the exit status is 1 when an answer is not as expected."""
     parser = argparse.ArgumentParser(prog="python -m service.smoke", description=__doc__)
     parser.add_argument("url", type=url_of, help="where the service is")
-    parser.add_argument("--timeout", type=float, default=60.0, help="of the wait, in seconds")
+    parser.add_argument(
+        "--timeout", type=float, default=0.0, help="seconds to wait until it is ready (%(default)g)"
+    )
     arguments = parser.parse_args()
     try:
         wait_until_ready(arguments.url, timeout_seconds=arguments.timeout)
@@ -54,15 +62,13 @@ def url_of(text: str) -> str:
     """An HTTP URL without a slash at the end, for ``argparse``."""
     if not text.startswith(("http://", "https://")):
         raise argparse.ArgumentTypeError(f"{text!r} must start with http:// or https://")
+    if "@" in urllib.parse.urlsplit(text).netloc:
+        raise argparse.ArgumentTypeError("an address with a password is not accepted")
     return text.rstrip("/")
 
 
 def wait_until_ready(url: str, *, timeout_seconds: float) -> None:
-    """Return when ``/readyz`` says yes.
-
-    Raises:
-        SmokeError: it has not within *timeout_seconds*; the message has the last refusal.
-    """
+    """Return when ``/readyz`` says yes; ``SmokeError`` with its last refusal when it never does."""
     deadline = time.monotonic() + timeout_seconds
     while True:
         try:
@@ -71,18 +77,14 @@ def wait_until_ready(url: str, *, timeout_seconds: float) -> None:
         except (OSError, HTTPException) as error:
             if time.monotonic() >= deadline:
                 raise SmokeError(
-                    f"{url} was not ready within {timeout_seconds:g} seconds: {error}. Look at the "
-                    f"service's log, or wait longer with --timeout."
+                    f"{url} was not ready within {timeout_seconds:g} seconds: {error}. Start it "
+                    f'with "make serve", look at its log, or wait longer with --timeout.'
                 ) from None
         time.sleep(0.2)
 
 
 def read_examples(folder: Path) -> list[Example]:
-    """What ``expected.json`` in *folder* lists.
-
-    Raises:
-        SmokeError: there is no such file, or it is not as it must be.
-    """
+    """What ``expected.json`` in *folder* lists; ``SmokeError`` where it cannot be used."""
     path = folder / "expected.json"
     try:
         examples = [
@@ -103,11 +105,7 @@ def read_examples(folder: Path) -> list[Example]:
 
 
 def ask(url: str, example: Example) -> Any:
-    """The answer to the example's file, decoded from JSON.
-
-    Raises:
-        SmokeError: there is none, or it is an error.
-    """
+    """The answer to the example's file, from JSON; ``SmokeError`` where it is an error, or none."""
     path, body = example.path, example.path.read_bytes()
     request = urllib.request.Request(url + example.route, body, example.headers)  # noqa: S310
     try:
@@ -121,11 +119,7 @@ def ask(url: str, example: Example) -> Any:
 
 
 def check(example: Example, answer: Any) -> None:
-    """Compare what *answer* says with what it must, and print it.
-
-    Raises:
-        SmokeError: something is missing or has another value.
-    """
+    """Print *answer*; ``SmokeError`` where something is missing in it or has another value."""
     path, expected = example.path, example.expected
     if not contains(answer, expected):
         if isinstance(answer, dict):

@@ -28,10 +28,10 @@ def limit_threads(threads: int, environment: Mapping[str, str] = os.environ) -> 
     for name in _LIMITS:
         if name not in environment:
             os.environ[name] = str(threads)
-    # A thread that spins while it waits takes the CPU from those it waits for, and a container's
-    # quota from everybody.
-    if "OMP_WAIT_POLICY" not in environment:
-        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    # A thread that spins takes the CPU from those it waits for; one that sleeps is woken late.
+    for name, value in (("OMP_WAIT_POLICY", "PASSIVE"), ("GOMP_SPINCOUNT", "1000")):
+        if name not in environment:
+            os.environ[name] = value
 
 
 def _quota_v2(cgroup: Path) -> float | None:

@@ -19,12 +19,7 @@ UNKNOWN = -100
 
 @dataclass(frozen=True)
 class Examples:
-    """Inputs as the model reads them, and what the answers should be.
-
-    Args:
-        inputs: a batch of all examples.
-        targets: the right answers, ``(examples, ...)``.
-    """
+    """Inputs as the model reads them, in one batch, and the answers, ``(examples, ...)``."""
 
     inputs: Arrays
     targets: npt.NDArray[Any]
@@ -60,7 +55,6 @@ class Dataset:
     assets: Mapping[str, bytes] = field(default_factory=dict)
 
     def write_assets(self, folder: Path) -> None:
-        """Write the assets below *folder*."""
         for name, content in self.assets.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,12 +94,7 @@ class Recipe:
     threads: int | None = None
 
     def learning_rate(self, step: int, steps: int) -> float:
-        """Rises in a line, then falls along half a cosine.
-
-        Args:
-            step: from 0.
-            steps: how many there are.
-        """
+        """Rises in a line, then falls along half a cosine; *step* counts from 0."""
         warm_up = max(1, int(steps * self.warm_up_share))
         if step < warm_up:
             return self.peak_learning_rate * (step + 1) / warm_up

@@ -27,7 +27,6 @@ class UpdateError(Exception):
 
 
 def main() -> None:
-    """Run the command line; the exit status is 1 when something is left to do."""
     parser = argparse.ArgumentParser(prog="python -m service.update", description=__doc__)
     parser.add_argument(
         "--release", metavar="TAG", help="of the template; its newest version by default"
@@ -44,6 +43,8 @@ def main() -> None:
             changed = changed_files(SERVICE, before / SERVICE)
             names = version(state), version(read_state(after / STATE))
             sys.stdout.write("From version {} of the template to version {}.\n".format(*names))
+            work = to_do(changelog(state["template"], checkout[-1]), names[0].partition(" ")[0])
+            sys.stdout.write(f"To do, as its CHANGELOG.md says:\n{work}\n" if work else "")
             run([*CRUFT, "update", "--skip-apply-ask", *checkout])
             shutil.rmtree(SERVICE)
             shutil.copytree(after / SERVICE, SERVICE)
@@ -60,18 +61,16 @@ def main() -> None:
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """What cruft knows of the template; :class:`UpdateError` where it knows nothing."""
     if not path.is_file():
         raise UpdateError(
-            f'"{path}" is missing, so the version of the template is unknown. '
-            f'"cruft link" writes it; see "Updating" in README.md.'
+            f'"{path}" is missing, so the version of the template is unknown. Take it from an '
+            f'earlier commit, or let "cruft link" write it.'
         )
     state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return state
 
 
 def refuse_uncommitted() -> None:
-    """Raise :class:`UpdateError` when something is not committed."""
     status = subprocess.check_output([*GIT, "status", "--porcelain"], text=True)
     if status:
         names = ", ".join(line[3:] for line in status.splitlines())
@@ -91,10 +90,11 @@ def find_release(template: str, wanted: str | None) -> str:
 
 
 def run(command: list[str]) -> str:
-    """What *command* writes; :class:`UpdateError` with its last words where it fails."""
+    """What *command* writes."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr or done.stdout).strip().rpartition("\n")[2].strip()
+        last = re.sub(r"(?<=://)[^\s/]*@", "", last)  # a password, or a token
         raise UpdateError(f"the template cannot be used: {last}")
     return done.stdout
 
@@ -103,6 +103,22 @@ def version(state: dict[str, Any]) -> str:
     """The version and the commit of the template that *state* tells of."""
     (context,) = state["context"].values()
     return f"{context['_template_version']} ({state['commit'][:7]})"
+
+
+def changelog(template: str, release: str) -> str:
+    """The template's CHANGELOG.md in *release*; empty where it has none."""
+    with TemporaryDirectory() as folder:
+        run([*GIT, "clone", "--quiet", "--no-checkout", template, folder])
+        if not run([*GIT, "-C", folder, "ls-tree", "--name-only", release, "CHANGELOG.md"]):
+            return ""
+        return run([*GIT, "-C", folder, "show", f"{release}:CHANGELOG.md"])
+
+
+def to_do(changes: str, since: str) -> str:
+    """What *changes*, newest first, ask for in the versions after *since*."""
+    news = re.split(rf"^## {re.escape(since)}\b", changes, maxsplit=1, flags=re.MULTILINE)[0]
+    asked: list[str] = re.findall(r"(?ms)^### To do\n+(.+?)(?=\n+##|\Z)", news.rstrip())
+    return "\n".join(asked)
 
 
 def render(state: dict[str, Any], checkout: list[str], to: Path) -> Path:
@@ -136,7 +152,6 @@ def changed_files(folder: Path, origin: Path) -> list[str]:
 
 
 def refuse_unmerged() -> None:
-    """Raise :class:`UpdateError` when something of the update is not merged."""
     diff = [*GIT, "diff", "--name-only", "--diff-filter=U", "--relative"]
     conflicts = subprocess.check_output(diff, text=True).splitlines()
     others = [*GIT, "ls-files", "--others", "--exclude-standard", "--", "*.rej"]

@@ -4,21 +4,19 @@ Each version has an application of its own, so that a request is answered by one
 beginning to its end.
 """
 
+import contextlib
 import os
-import signal
-import socket
 import threading
-import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from service import manifest as manifests
 from service.errors import OwnerError
-from service.logs import configure_logs, log
+from service.logs import log
 from service.metrics import Metrics
 from service.pipeline import Pipeline
-from service.server import DRAIN_SIGNAL
-from service.settings import Settings, read_settings
+from service.settings import Settings
 from service.web.app import create_app
 
 if TYPE_CHECKING:
@@ -31,28 +29,14 @@ _LOOK_SECONDS = 1.0
 """Between two looks at which version is chosen."""
 
 
-def application(make: MakePipeline = Pipeline) -> "WSGIApplication":
-    """Read the settings, start to load the model, and wire everything together.
-
-    Raises:
-        SystemExit: the owner's set-up is wrong; the log says how.
-    """
+def application(settings: Settings, make: MakePipeline = Pipeline) -> "Versions":
+    """Start to load the model, and wire everything together; exits where the set-up is wrong."""
     try:
-        settings = read_settings()
-        configure_logs(settings.log_level, settings.log_format)
-        metrics = Metrics()
-        versions = Versions(settings, metrics, _stop, make)
+        versions = Versions(settings, Metrics(), _stop, make)
     except OwnerError as error:
         log.critical("cannot_start", reason=str(error))
         raise SystemExit(1) from None
     versions.start()
-    threading.Thread(target=_announce, args=(versions, settings), daemon=True).start()
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(DRAIN_SIGNAL, lambda *_: versions.drain())
-        # Ctrl-C then reaches the parent alone, which stops this process. Two signals at once can be
-        # lost: Python's main thread is woken by one and may sleep through the other.
-        os.setpgrp()
-        threading.Thread(target=_follow_parent, args=(os.getppid(),), daemon=True).start()
     return versions
 
 
@@ -72,17 +56,16 @@ class Versions:
     ) -> None:
         self._make = make
         self._settings = settings
-        self._metrics = metrics
+        self.metrics = metrics
         self._is_draining = False
         self._closed = threading.Event()
-        self._given_up = -1  # when a choice was written that cannot be served
+        self._given_up: list[int] = []  # when the files were written that cannot be served
         self._pipeline = make(settings, metrics, on_failure)
         self._app: WSGIApplication = create_app(self._pipeline, settings, metrics)
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        """Answer one request, with the version that answers now."""
         return self._app(environ, start_response)
 
     def start(self) -> None:
@@ -93,7 +76,6 @@ class Versions:
             threading.Thread(target=self._follow, name="versions", daemon=True).start()
 
     def drain(self) -> None:
-        """Say "not ready" from now on, but go on answering."""
         self._is_draining = True
         self._pipeline.drain()
 
@@ -104,35 +86,33 @@ class Versions:
 
     @property
     def is_ready(self) -> bool:
-        """The version that answers is loaded, and the service is not about to stop."""
         return self._pipeline.is_ready
 
     @property
     def version(self) -> int:
-        """The version that answers."""
         return self._pipeline.model_version.version
 
     def _follow(self) -> None:
-        choice = self._settings.model_dir / manifests.CURRENT
+        model_dir = self._settings.model_dir
         while not self._closed.wait(_LOOK_SECONDS) and not self._is_draining:
-            written = choice.stat().st_mtime_ns if choice.is_file() else 0
+            written = _written(model_dir)
             if written == self._given_up:
                 continue
+            is_served = True
             try:
-                chosen = manifests.chosen_version(self._settings.model_dir)
-                if chosen not in {None, self.version} and not self._switch(chosen):
-                    self._given_up = written
+                chosen = manifests.chosen_version(model_dir)
+                if chosen not in {None, self.version}:
+                    manifests.find_version(model_dir, None)
+                    is_served = self._switch(chosen)
             except Exception as error:  # noqa: BLE001  # the present version goes on answering
                 reason = str(error) if isinstance(error, OwnerError) else repr(error)
                 log.error("cannot_switch", reason=reason)
+                is_served = False
+            if not is_served:
                 self._given_up = written
 
     def _switch(self, version: int | None) -> bool:
-        """Let *version* take over once it is ready; false when it cannot be served.
-
-        Raises:
-            OwnerError: there is no such version.
-        """
+        """Let *version* take over once it is ready; false when it cannot be served."""
         settings = self._settings.model_copy(update={"model_version": version})
         failed = threading.Event()
 
@@ -140,7 +120,7 @@ class Versions:
             log.error("cannot_switch", version=version, reason=str(error))
             failed.set()
 
-        pipeline = self._make(settings, self._metrics, on_failure)
+        pipeline = self._make(settings, self.metrics, on_failure)
         pipeline.start()
         while not pipeline.is_ready:
             given_up = failed.wait(0.1)
@@ -149,7 +129,7 @@ class Versions:
                 pipeline.close()
                 return not given_up
         former, self._pipeline = self._pipeline, pipeline
-        self._app = create_app(pipeline, settings, self._metrics)
+        self._app = create_app(pipeline, settings, self.metrics)
         if self._is_draining:
             pipeline.drain()
         log.info("switched", version=version, former=former.model_version.version)
@@ -160,28 +140,14 @@ class Versions:
         return True
 
 
-def _announce(versions: Versions, settings: Settings) -> None:
-    """Log the address once the service is ready; a person opens it."""
-    while not (versions.is_ready and _listens(settings.host, settings.port)):
-        time.sleep(0.1)
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    log.info("serving", address=f"http://{host}:{settings.port}")
-
-
-def _listens(host: str, port: int) -> bool:
-    try:
-        socket.create_connection((host, port), timeout=1).close()
-    except OSError:
-        return False
-    return True
-
-
-def _follow_parent(parent: int) -> None:
-    """End this process when its *parent* has gone without a word, instead of serving on unseen."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    log.critical("parent_gone")
-    os.kill(os.getpid(), signal.SIGTERM)
+def _written(model_dir: Path) -> list[int]:
+    """When the choice was written, and the files of what it chooses: some may still come."""
+    paths = [model_dir / manifests.CURRENT]
+    with contextlib.suppress(OwnerError):
+        paths += sorted((model_dir / str(manifests.chosen_version(model_dir))).rglob("*"))
+    with contextlib.suppress(FileNotFoundError):  # one that is just being replaced
+        return [path.stat().st_mtime_ns for path in paths]
+    return []
 
 
 def _stop(error: Exception) -> None:

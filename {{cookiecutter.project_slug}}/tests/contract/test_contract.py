@@ -4,12 +4,13 @@ import json
 import re
 import time
 from math import prod
+from pathlib import Path
 
 import httpx
 import pytest
 import samples
 from asking import ask, assert_problem, path_of, sample
-from conftest import MakeService, Service
+from conftest import Service
 from openapi_spec_validator import validate
 
 from service.web.routes import ROUTES
@@ -18,22 +19,9 @@ METHODS = {route.path: route.methods for route in ROUTES}
 MOST_NUMBERS = 20_000
 """The description has no tensors with more."""
 NUMBERS = sum(prod(size or 1 for size in each.shape) for each in samples.SIGNATURE.inputs)
+EXAMPLES = Path(__file__).parents[2] / "examples"
+EXPECTED = json.loads((EXAMPLES / "expected.json").read_text(encoding="utf-8"))
 DESCRIBED = {route.path for route in ROUTES if route.answers}
-
-
-def test_a_body_over_the_limit_is_refused(make_service: MakeService) -> None:
-    service = make_service(max_body_bytes=100)
-
-    response = service.client.post(samples.ROUTE, content=b"x" * 101)
-
-    assert_problem(response, 413, "body_too_large")
-
-
-@pytest.mark.parametrize("length", ["-1", "many", "1e3"])
-def test_a_content_length_that_is_no_number_is_refused(service: Service, length: str) -> None:
-    response = service.client.post(samples.ROUTE, headers={b"Content-Length": length.encode()})
-
-    assert_problem(response, 400, "malformed_body")
 
 
 def test_a_compressed_body_is_refused(service: Service) -> None:
@@ -171,6 +159,26 @@ def test_a_page_cannot_be_framed(service: Service, path: str) -> None:
     policy = service.client.get(path).headers["content-security-policy"]
 
     assert {"frame-ancestors 'none'", "base-uri 'none'"} <= set(policy.split("; "))
+
+
+def test_the_model_is_described(service: Service) -> None:
+    card = service.client.get("/model").json()
+
+    assert (card["name"], card["version"], card["task"]) == ("default", 1, samples.TASK)
+    assert card["labels"] == samples.LABELS
+    assert {each["file"]: each["route"] for each in card["examples"]} == {
+        name: route for route, files in EXPECTED.items() for name in files
+    }
+
+
+@pytest.mark.parametrize("name", [name for files in EXPECTED.values() for name in files])
+def test_an_example_is_sent_as_it_is(service: Service, name: str) -> None:
+    assert service.client.get(f"/examples/{name}").content == (EXAMPLES / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["expected.json", "request.sh", "..%2Fpyproject.toml", "nothing"])
+def test_no_other_file_is_an_example(service: Service, name: str) -> None:
+    assert_problem(service.client.get(f"/examples/{name}"), 404, "not_found")
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])

@@ -6,7 +6,6 @@ import os
 import pty
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -157,7 +156,7 @@ def test_ctrl_c_does_not_drain(start: Start) -> None:
     running = start(DRAIN_SECONDS="60")
     running.wait_until_ready()
 
-    os.killpg(running.process.pid, signal.SIGINT)  # as a terminal does: to parent and child
+    running.process.send_signal(signal.SIGINT)
 
     assert running.process.wait(10) == 0
 
@@ -173,12 +172,13 @@ def test_a_second_sigterm_cuts_the_draining_short(start: Start) -> None:
     assert running.process.wait(10) == 0
 
 
-def test_a_serving_process_that_dies_ends_the_service_with_an_error(running: Process) -> None:
-    listed = subprocess.check_output(["pgrep", "-P", str(running.process.pid)], text=True)  # noqa: S607
-    for child in listed.split():
-        os.kill(int(child), signal.SIGKILL)
+def test_a_crash_shows_where_it_was_and_in_the_exit_status(running: Process) -> None:
+    running.process.send_signal(signal.SIGSEGV)
+    said, _ = running.process.communicate(timeout=10)
 
-    assert running.process.wait(10) == 1
+    assert running.process.returncode == -signal.SIGSEGV
+    assert "Fatal Python error: Segmentation fault" in said
+    assert "server.py" in said
 
 
 @pytest.mark.parametrize("name", SETTINGS_OF_THE_MODEL)
@@ -201,16 +201,6 @@ def test_a_setting_that_is_not_accepted_ends_with_a_sentence(start: Start) -> No
 
     assert running.process.returncode == 1
     assert said.startswith("error: HTTP_THREADS is 'none'")
-
-
-def test_a_parent_that_is_killed_takes_the_serving_process_along(running: Process) -> None:
-    os.kill(running.process.pid, signal.SIGKILL)
-    running.process.wait()
-
-    end = time.monotonic() + 10
-    while running.is_ready():
-        assert time.monotonic() < end, "The serving process goes on."
-        time.sleep(0.1)
 
 
 def test_an_address_that_is_taken_ends_with_a_sentence(start: Start) -> None:

@@ -1,6 +1,5 @@
 """A new model is measured by the one in production, with true small models."""
 
-import dataclasses
 import json
 import os
 import shutil
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trained import make_model
+from trained import loading_every, make_model
 
 from model import data
 from model.data import load
@@ -22,7 +21,7 @@ from service.lifecycle.compare import FOLDERS, compare
 from service.lifecycle.source import Source
 from service.manifest import Arrays, Artefact, Manifest
 from service.runtime import Predict
-from service.training import UNKNOWN, Dataset, Examples
+from service.training import UNKNOWN, Examples
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +33,7 @@ def version(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _few_examples(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compare by every fifth example, which takes a fifth of the time."""
-
-    def load_few(source: Source, version: Path | None = None) -> Dataset:
-        whole = load(source, version)
-        inputs = {name: array[::5] for name, array in whole.held_out.inputs.items()}
-        few = Examples(inputs, whole.held_out.targets[::5])
-        return dataclasses.replace(whole, held_out=few)
-
-    monkeypatch.setattr(data, "load", load_few)
+    monkeypatch.setattr(data, "load", loading_every(5))
 
 
 @pytest.fixture

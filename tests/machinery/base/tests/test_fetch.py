@@ -88,8 +88,24 @@ def linking(kind: bytes, target: str) -> tarfile.TarInfo:
     return info
 
 
+POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 9\n"
+
+
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+@pytest.mark.parametrize("name", [manifests.MANIFEST, manifests.GOLDEN])
+def test_a_file_that_git_lfs_has_not_brought_is_named(
+    origin: Path, model_dir: Path, tmp_path: Path, name: str
+) -> None:
+    folder = Path(shutil.copytree(origin, tmp_path / "model"))
+    (folder / "1" / name).write_text(POINTER)
+
+    with pytest.raises(OwnerError, match=f'{name}" is what Git LFS puts.* "git lfs pull"'):
+        fetch(str(folder), model_dir)
+
+    assert names(model_dir) == []
 
 
 @pytest.mark.parametrize(
@@ -127,6 +143,8 @@ def test_the_same_version_again_changes_nothing(
 ) -> None:
     fetch(str(origin), model_dir)
     (model_dir / "1").rename(model_dir / "4")
+    manifest = manifests.read(model_dir / "4")
+    manifests.write(manifest.model_copy(update={"version": 4}), model_dir / "4")
     before = manifests.digests(model_dir)
 
     assert main(["fetch", str(origin), "--model-dir", str(model_dir)]) == 0
@@ -209,18 +227,34 @@ def test_an_archive_with_another_digest_is_not_even_unpacked(
 
 
 def test_what_is_not_there_is_refused_without_telling_secrets(
-    model_dir: Path, registry: tuple[Path, str]
+    model_dir: Path, registry: tuple[Path, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, address = registry
-    asked = address.replace("//", "//me:secret@") + "/none.tar.gz?signature=secret"
+    signed = f"{address}/none.tar.gz?signature=secret"
 
-    with pytest.raises(OwnerError, match=r"none\.tar\.gz cannot be read") as refusal:
-        fetch(asked.replace("me:secret@", ""), model_dir)
-    assert "secret" not in str(refusal.value)
+    for asked in (signed, signed.replace("//", "//me:secret@with-an@")):
+        assert main(["fetch", asked, "--model-dir", str(model_dir)]) == 1
+        said = capsys.readouterr().err
+        assert f'"{address}/none.tar.gz" cannot be read' in said
+        assert "secret" not in said
+        assert "with-an" not in said
     with pytest.raises(OwnerError, match=r"A folder is accepted, or a \.tar\.gz or \.zip"):
         fetch("ftp://registry.example/model.zip", model_dir)
     with pytest.raises(OwnerError, match=r"A folder is accepted, or a \.tar\.gz or \.zip"):
         fetch(str(model_dir / "none"), model_dir)
+
+
+def test_a_path_is_an_archive_or_told_for_what_it_is(
+    origin: Path, tmp_path: Path, model_dir: Path
+) -> None:
+    archive = Path(shutil.make_archive(str(tmp_path / "model"), "gztar", origin))
+    (tmp_path / "model.h5").write_bytes(b"weights")
+
+    assert fetch(str(archive), model_dir).folder == model_dir / "1"
+    with pytest.raises(OwnerError, match=r'none" cannot be read: No such file or directory'):
+        fetch(str(tmp_path / "none"), model_dir)
+    with pytest.raises(OwnerError, match=r'"model\.h5" is no \.tar\.gz and no \.zip'):
+        fetch(str(tmp_path / "model.h5"), model_dir)
 
 
 @pytest.mark.parametrize("scheme", STORES)

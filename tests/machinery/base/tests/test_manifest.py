@@ -36,6 +36,29 @@ def test_a_version_that_is_not_there_is_told_which_are(folder: Path) -> None:
         manifests.find_version(folder.parent, 4)
 
 
+def test_a_number_with_zeros_before_it_is_no_version(folder: Path) -> None:
+    folder.rename(folder.with_name("003"))
+
+    assert manifests.versions(folder.parent) == []
+    assert manifests.next_version(folder.parent) == 1
+
+
+def test_a_version_whose_folder_has_another_number_is_refused(folder: Path) -> None:
+    folder.rename(folder.with_name("4"))
+
+    with pytest.raises(OwnerError, match=r'/4" is version 3 by its manifest.json, and 4 by its n'):
+        manifests.find_version(folder.parent, None)
+
+
+def test_a_manifest_that_is_there_and_cannot_be_read_is_not_called_missing(folder: Path) -> None:
+    (folder / "manifest.json").unlink()
+    with pytest.raises(OwnerError, match=r'manifest.json" is missing'):
+        manifests.read(folder)
+    (folder / "manifest.json").mkdir()
+    with pytest.raises(OwnerError, match=r'manifest.json" cannot be read: Is a directory'):
+        manifests.read(folder)
+
+
 def test_a_manifest_is_read_as_it_was_written(folder: Path) -> None:
     manifest = manifests.read(folder)
     manifests.write(manifest, folder)

@@ -38,9 +38,12 @@ def test_a_quota_over_the_machine_does_not_make_more_cpus(tmp_path: Path) -> Non
 
 def test_what_the_owner_has_set_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    monkeypatch.setenv("GOMP_SPINCOUNT", "9")
+    for name in ("MKL_NUM_THREADS", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
 
     limit_threads(2)
 
     assert os.environ["OMP_NUM_THREADS"] == "7"
     assert os.environ["MKL_NUM_THREADS"] == "2"
+    assert (os.environ["OMP_WAIT_POLICY"], os.environ["GOMP_SPINCOUNT"]) == ("PASSIVE", "9")

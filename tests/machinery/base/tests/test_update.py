@@ -6,12 +6,25 @@ from pathlib import Path
 
 import pytest
 
-from service.update import UpdateError, find_release, read_state, refuse_unmerged
+from service.update import UpdateError, find_release, read_state, refuse_unmerged, to_do
 
 
 def test_a_repository_of_unknown_origin_is_told_how_to_name_it(tmp_path: Path) -> None:
-    with pytest.raises(UpdateError, match=r'missing.* "cruft link" writes it'):
+    with pytest.raises(UpdateError, match=r'missing.* "cruft link" write it'):
         read_state(tmp_path / ".cruft.json")
+
+
+def test_what_there_is_to_do_since_a_version_is_told() -> None:
+    changes = (
+        "# Changelog\n\n## 0.3.0 - 2026-12-01\n\n### To do\n\n- Rename `A`.\n- Run `make lock`.\n\n"
+        "### Added\n\n- B.\n\n"
+        "## 0.2.0 - 2026-11-30\n\n### Added\n\n- C.\n\n### To do\n\n- Set C.\n\n"
+        "## 0.1.0 - 2026-11-29\n\n### To do\n\n- Long done.\n"
+    )
+
+    assert to_do(changes, "0.1.0") == "- Rename `A`.\n- Run `make lock`.\n- Set C."
+    assert to_do(changes, "0.2.0") == "- Rename `A`.\n- Run `make lock`."
+    assert to_do(changes, "0.3.0") == ""
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -58,3 +71,6 @@ def test_a_version_that_the_template_does_not_have_is_refused_in_one_sentence(
 def test_a_template_that_is_not_reached_is_told_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UpdateError, match=r"^the template cannot be used: [^\n]+$"):
         find_release(str(tmp_path / "nothing"), None)
+    with pytest.raises(UpdateError, match="cannot be used") as refusal:
+        find_release("http://me:secret@127.0.0.1:9/template", None)
+    assert "secret" not in str(refusal.value)

@@ -1,10 +1,12 @@
 """Versions of a model side by side: one takes over from another while requests come in."""
 
+import shutil
 import threading
 import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -33,6 +35,7 @@ class Running:
         self.model = fake_model()
         self.metrics = Metrics()
         self.failures: list[Exception] = []
+        self.loads = 0
         self.versions = Versions(
             Settings(model_dir=model_dir, **settings),
             self.metrics,
@@ -46,6 +49,7 @@ class Running:
         wait_for(lambda: self.client.get("/readyz").status_code == httpx.codes.OK)
 
     def _make(self, settings: Settings, metrics: Metrics, on_failure: OnFailure) -> Pipeline:
+        self.loads += 1
         return Pipeline(settings, metrics, on_failure, self.model)
 
     def ask(self) -> httpx.Response:
@@ -104,7 +108,7 @@ def test_a_request_is_answered_by_the_version_that_it_began_with(running: Runnin
 
 
 def test_a_version_that_is_not_there_changes_nothing(running: Running) -> None:
-    with pytest.raises(OwnerError, match=r"MODEL_VERSION is 3, .* It has: 1, 2."):
+    with pytest.raises(OwnerError, match=r"^VERSION is 3, .* It has: 1, 2."):
         choose(running.model_dir, 3)
     (running.model_dir / manifests.CURRENT).write_text("3\n")
     time.sleep(0.2)
@@ -113,6 +117,44 @@ def test_a_version_that_is_not_there_changes_nothing(running: Running) -> None:
     assert running.client.get("/readyz").status_code == httpx.codes.OK
     choose(running.model_dir, 2)
     wait_for(lambda: running.version() == 2)
+
+
+@pytest.fixture
+def refusals(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Why the service could not switch, each time that it says so."""
+    said: list[str] = []
+    log = SimpleNamespace(
+        info=lambda *_, **__: None, error=lambda _, reason, **__: said.append(reason)
+    )
+    monkeypatch.setattr(versions, "log", log)
+    return said
+
+
+def test_a_copy_of_a_version_under_another_number_is_refused_once(
+    running: Running, refusals: list[str]
+) -> None:
+    shutil.copytree(running.model_dir / "1", running.model_dir / "3")
+    (running.model_dir / manifests.CURRENT).write_text("3\n")
+    wait_for(lambda: refusals != [])
+    time.sleep(0.3)
+
+    assert running.version() == 1
+    assert running.loads == 1
+    assert [said.partition(",")[0] for said in refusals] == [
+        f'"{running.model_dir / "3"}" is version 1 by its manifest.json'
+    ]
+
+
+def test_a_version_that_is_completed_later_is_served_without_another_choice(
+    running: Running, refusals: list[str]
+) -> None:
+    (running.model_dir / manifests.CURRENT).write_text("3\n")
+    wait_for(lambda: refusals != [])
+    assert refusals[0].startswith(f'"{running.model_dir / manifests.CURRENT}" says 3, which')
+    assert "MODEL_VERSION" not in refusals[0]
+    write_fake_version(running.model_dir, 3)
+
+    wait_for(lambda: running.version() == 3)
 
 
 def test_a_version_that_settings_name_stays(running: Running) -> None:

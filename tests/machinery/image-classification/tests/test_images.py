@@ -20,6 +20,11 @@ from processes import FAKE_SERVICE, ROOT, Process, Start, starting
 SIDE = 4472
 """In pixels; such a square is just below the default of MAX_PIXELS."""
 AT_ONCE = 8
+WITH_FRAMEWORK = (
+    "-c",
+    f"import runpy, service.runtime; runpy.run_path({FAKE_SERVICE[0]!r}, run_name='__main__')",
+)
+"""The fake service, with the memory that a real model's framework takes."""
 UNITS = {"M": 2**20, "G": 2**30}
 
 
@@ -56,7 +61,7 @@ def test_too_many_pixels_in_a_request_are_a_422(make_service: MakeService) -> No
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     write_fake_version(tmp_path / "default")
-    with starting(tmp_path / "default", tmp_path, FAKE_SERVICE) as function:
+    with starting(tmp_path / "default", tmp_path, WITH_FRAMEWORK) as function:
         yield function
 
 

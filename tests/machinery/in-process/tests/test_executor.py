@@ -27,7 +27,7 @@ class Faulty(Executor[str, str]):
         return 0.0
 
     def give(self, work: str) -> None:
-        self._enqueue([work])
+        self._enqueue([work], float("inf"))
 
 
 def started(**options: Any) -> Faulty:

@@ -40,6 +40,21 @@ def test_a_model_that_does_not_come_back_makes_it_not_live(make_service: MakeSer
     service.model.gate.set()
 
 
+def test_a_model_that_does_not_come_back_in_time_makes_it_not_ready(
+    make_service: MakeService,
+) -> None:
+    service = make_service(request_timeout_seconds=0.1)
+    service.wait_until_ready()
+    service.model.gate.clear()
+
+    assert_problem(ask(service), 504, "deadline_exceeded")
+    wait_for(lambda: service.client.get("/readyz").status_code != httpx.codes.OK)
+    assert_problem(service.client.get("/readyz"), 503, "not_ready")
+    assert service.client.get("/livez").status_code == httpx.codes.OK
+    service.model.gate.set()
+    service.wait_until_ready()
+
+
 def test_a_full_queue_is_refused_with_a_time_to_come_back(make_service: MakeService) -> None:
     service = make_service(**fakes.ONE_AT_A_TIME)
     service.wait_until_ready()

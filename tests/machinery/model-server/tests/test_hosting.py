@@ -101,6 +101,25 @@ def test_one_probe_that_fails_changes_nothing(
     assert set(answers) == {httpx.codes.OK}
 
 
+def test_a_server_that_answers_is_well_whatever_its_probes_say(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probes = []
+
+    def late(*_args: Any, timeout_seconds: float) -> bool:
+        time.sleep(0.2)
+        probes.append(timeout_seconds)
+        raise errors.TimedOut("10.0.0.1 is busy")
+
+    monkeypatch.setattr(type(service.pipeline.server), "is_ready", late)
+    end = time.monotonic() + 10
+    while len(probes) < 3 and time.monotonic() < end:
+        assert ask(service).status_code == httpx.codes.OK
+        assert is_ready(service)
+
+    assert len(probes) >= 3
+
+
 def test_failures_open_the_circuit_before_the_next_probe(make_service: MakeService) -> None:
     service = make_service(circuit_failures=2)
     service.wait_until_ready()

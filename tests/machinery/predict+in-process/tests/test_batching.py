@@ -268,3 +268,19 @@ def wait_for(condition: Callable[[], bool], seconds: float = 5) -> None:
     while not condition():
         assert time.monotonic() < end, "It did not come to pass."
         time.sleep(0.002)
+
+
+def test_what_cannot_have_its_turn_in_time_is_refused(start: Callable[..., Running]) -> None:
+    running = start(max_batch_size=1)
+    wait_until_ready(running)
+    held = running.hold()
+    time.sleep(0.5)  # the model takes so long for an input
+    running.model.gate.set()
+    held.result(5)
+    running.hold()
+    running.submit(1, 2, 3, 4)
+
+    with pytest.raises(QueueFull) as refused:
+        running.submit(5, seconds=1)
+    assert (refused.value.retry_after_seconds or 0) >= 2
+    running.submit(5, seconds=10)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.errors import CallerError, InvalidInput, MalformedBody
+from service.errors import CallerError, InvalidInput, MalformedBody, ModelFailed
 from service.manifest import Arrays, ModelVersion, Signature, Tensor
 from service.web.tensors import Inference, read_request, write_response
 
@@ -313,8 +313,44 @@ def test_what_json_cannot_hold_is_sent_in_bytes_alone() -> None:
         {"logits": np.array([np.nan, np.inf], np.float32), "count": np.array(1)}
     ] * 2
 
-    with pytest.raises(InvalidInput, match="logits holds NaN or infinity"):
+    with pytest.raises(ModelFailed, match="logits holds NaN or infinity"):
         write_response(read(REQUEST), MODEL, outputs)
 
     body, json_bytes = write_response(read({**REQUEST, "parameters": ALL_IN_BYTES}), MODEL, outputs)
     assert np.isnan(np.frombuffer(body[json_bytes:], "<f4", 1)).all()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"logits": np.zeros(3, np.float32)},
+        {"logits": np.zeros((1, 2), np.float32)},
+        {"logits": np.zeros(2, np.float64)},
+        {},
+    ],
+)
+def test_an_output_that_is_not_the_signatures_is_not_sent(wrong: Arrays) -> None:
+    whole = {"count": np.array(1), **wrong}
+
+    for outputs in ([whole, whole], [OUTPUTS[0], whole]):
+        with pytest.raises(ModelFailed, match="logits is not what its signature says"):
+            write_response(read(REQUEST), MODEL, outputs)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"id": "\ud800"}, "id"),
+        (
+            {"outputs": [{"name": "logits", "parameters": {"classification": 3}}]},
+            "outputs[0].parameters.classification",
+        ),
+    ],
+)
+def test_what_cannot_be_answered_is_refused_before_the_model_runs(
+    change: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        read({**REQUEST, **change})
+
+    assert [each.field for each in refused.value.fields] == [field]

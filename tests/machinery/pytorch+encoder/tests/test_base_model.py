@@ -1,5 +1,8 @@
 """Checkpoints as transformers saves them become models that answer as transformers does."""
 
+import json
+import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +102,40 @@ def test_a_checkpoint_is_exported_as_it_is(checkpoint: Path, tmp_path: Path) -> 
     assert answered == pytest.approx(logits_of_transformers(checkpoint), abs=1e-4)
     kept = (folder / "tokenizer" / "tokenizer.json").read_bytes()
     assert kept == (checkpoint / "tokenizer.json").read_bytes()
+
+
+def test_pickled_weights_and_a_vocabulary_are_taken_too(checkpoint: Path, tmp_path: Path) -> None:
+    older = Path(shutil.copytree(checkpoint, tmp_path / "older"))
+    torch.save(load_file(older / "model.safetensors"), older / "pytorch_model.bin")
+    (older / "model.safetensors").unlink()
+    if checkpoint.name.startswith(("bert", "distilbert")):  # RoBERTa's has merges, and a test's not
+        original = json.loads((older / "tokenizer.json").read_bytes())
+        case = {"do_lower_case": original["normalizer"]["lowercase"]}
+        vocabulary = original["model"]["vocab"]
+        lines = sorted(vocabulary, key=vocabulary.__getitem__)
+        (older / "vocab.txt").write_text("\n".join(lines), encoding="utf-8")
+        (older / "tokenizer.json").unlink()
+        (older / "tokenizer_config.json").write_text(json.dumps(case), encoding="utf-8")
+
+    found = start_from(older).encoder()
+    same = network.from_checkpoint(older, start_from(older).parameters, len(samples.LABELS))
+
+    for text in TEXTS:
+        expected = start_from(checkpoint).encoder().encode(text).encoding.ids
+        assert found.encode(text).encoding.ids == expected
+    weights = load_file(checkpoint / "model.safetensors")
+    assert all(torch.equal(same.model.state_dict()[name], weights[name]) for name in weights)
+
+
+def test_a_pickle_that_is_more_than_weights_is_refused_unread(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    older = Path(shutil.copytree(checkpoint, tmp_path / "older"))
+    (older / "model.safetensors").unlink()
+    (older / "pytorch_model.bin").write_bytes(pickle.dumps(Path.touch))
+
+    with pytest.raises(OwnerError, match=r"is a pickle that names .*: to load it would run code"):
+        resolve(str(older))
 
 
 def test_a_head_for_other_labels_begins_anew_and_the_encoder_does_not(checkpoint: Path) -> None:

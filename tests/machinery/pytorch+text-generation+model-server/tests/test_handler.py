@@ -175,7 +175,7 @@ BAD_BODIES = {
     "nothing asked": asked("Say", most=0),
     "too long": asked("Say", most=CONTEXT_TOKENS),
     "no temperature": asked("Say", sampling={"temperature": "hot"}),
-    "no seed": asked("Say", sampling={"temperature": 1.0, "seed": -1}),
+    "no seed": asked("Say", sampling={"temperature": 1.0, "seed": "dice"}),
     "no count": asked("Say", sampling={"temperature": 1.0, "top_k": -1}),
     "no end": asked("Say", end_tokens="none"),
 }

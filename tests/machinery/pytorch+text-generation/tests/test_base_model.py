@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import samples
 import torch
+from checkpoints import CONFIGS, LENGTHS, write_checkpoint
+from references import greedy, write
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -19,7 +21,7 @@ from service.errors import OwnerError
 from service.lifecycle import engine
 from service.lifecycle.evaluate import evaluate, read_passed
 from service.lifecycle.export import export
-from service.lifecycle.source import Source, resolve
+from service.lifecycle.source import Checkpoint, Source, resolve
 from service.lifecycle.start import from_checkpoint
 from service.lifecycle.train import train
 from service.manifest import Arrays
@@ -139,3 +141,60 @@ def test_a_checkpoint_that_lacks_a_weight_is_refused_by_its_name(
 
     with pytest.raises(OwnerError, match=f"has no fitting {name}"):
         network.from_checkpoint(tmp_path, parameters)
+
+
+@pytest.mark.parametrize(
+    ("family", "settings", "said"),
+    [
+        ("llama", {"rope_scaling": {"rope_type": "dynamic", "factor": 2.0}}, "rope_type.*dynamic"),
+        ("gemma3_text", {"use_bidirectional_attention": True}, "use_bidirectional_attention"),
+        ("lfm2", {"layer_types": ["conv", "full_attention"]}, "layer_types.*conv"),
+        ("t5", {}, "is_encoder_decoder"),
+        ("mamba", {}, "layer_types.*linear_attention"),
+        ("gemma3", {}, "model_type is 'gemma3'"),
+    ],
+)
+def test_what_a_step_cannot_do_is_refused_by_its_name(
+    tmp_path: Path, family: str, settings: dict[str, Any], said: str
+) -> None:
+    sizes = {**FAMILIES["llama"], **settings} if settings else {}
+    AutoConfig.for_model(family, **sizes).save_pretrained(tmp_path)
+    checkpoint = Checkpoint(tmp_path, json.loads((tmp_path / "config.json").read_bytes()), {}, b"")
+
+    with pytest.raises(OwnerError, match=said):
+        from_checkpoint(checkpoint)
+
+
+def test_a_network_that_reads_otherwise_step_by_step_is_refused(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network, "masks", _all)
+    parameters = from_checkpoint(resolve(str(checkpoint))).parameters
+
+    with pytest.raises(OwnerError, match=r"a text of 128 tokens step by step .* nats"):
+        Source(base_model=str(checkpoint)).network(parameters, 0)
+
+
+def _all(_config: object, lengths: torch.Tensor, new: int, read: int) -> torch.Tensor:
+    return torch.zeros(len(lengths), 1, new, read + new)
+
+
+def test_a_network_with_fewer_positions_than_it_says_is_refused(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path, "gpt2")
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | {"n_positions": 300}))
+    parameters = from_checkpoint(resolve(str(tmp_path))).parameters
+
+    with pytest.raises(OwnerError, match="has no fitting"):
+        Source(base_model=str(tmp_path)).network(parameters, 0)
+
+
+@pytest.mark.parametrize("family", CONFIGS)
+@pytest.mark.parametrize("length", LENGTHS)
+def test_what_the_other_library_is_held_to_is_what_transformers_says(
+    tmp_path: Path, family: str, length: int
+) -> None:
+    known = json.loads(Path(__file__).with_name("greedy.json").read_text())
+    write(tmp_path, family)
+
+    assert known[family][str(length)] == greedy(tmp_path, family, length)

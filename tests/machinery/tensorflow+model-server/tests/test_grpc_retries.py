@@ -1,6 +1,7 @@
-"""gRPC's own retries: what is sent again, how often, and until when."""
+"""gRPC's own retries: what is sent again, how often, and until when; and a call that is ended."""
 
 import contextlib
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from tensorflow_serving.apis import predict_pb2
 
 from service import manifest as manifests
 from service.errors import Busy, Failed, InputFailed, ServerError, TimedOut, Unreachable
-from service.tensorflow_serving import GrpcTransport
+from service.tensorflow_serving import GrpcTransport, Left
 
 INPUTS = {"x": np.zeros((1, 200_000), np.float32)}
 """More than gRPC keeps for a retry unless it is told to."""
@@ -28,9 +29,12 @@ class Server:
         self.words = words
         self.pause_seconds = pause_seconds
         self.requests = 0
+        self.ended = threading.Event()
+        """Set when a call is over, also when its caller has ended it."""
 
     def predict(self, _request: Any, context: Any) -> Any:
         self.requests += 1
+        context.add_callback(self.ended.set)
         time.sleep(self.pause_seconds)
         if self.codes:
             context.abort(self.codes.pop(0), self.words)
@@ -121,3 +125,26 @@ def test_a_full_queue_is_retried_until_the_budget_is_used_up(manifest: manifests
                 predict(transport)
 
     assert 20 < server.requests <= 30  # as many retries as HTTP has, or fewer: each failure counts
+
+
+def test_a_call_for_which_nobody_waits_is_ended_at_once(manifest: manifests.Manifest) -> None:
+    server = Server(pause_seconds=3)
+    with transport_to(server, manifest) as transport:
+        started = time.monotonic()
+        with pytest.raises(Left):
+            transport.predict(
+                "serving_default",
+                INPUTS,
+                {},
+                seconds=9,
+                has_left=lambda: time.monotonic() > started + 0.3,
+            )
+
+        assert server.ended.wait(1)
+        assert 0.3 < time.monotonic() - started < 2
+    assert server.requests == 1
+
+
+def test_an_answer_that_somebody_waits_for_comes(manifest: manifests.Manifest) -> None:
+    with transport_to(Server(pause_seconds=0.5), manifest) as transport:
+        assert transport.predict("s", INPUTS, {}, seconds=5, has_left=lambda: False) == {}

@@ -20,6 +20,7 @@ HOW = [
     {"temperature": 1.0},
     {"temperature": 1.5, "top_k": 5},
     {"temperature": 0.8, "top_p": 0.9},
+    {"temperature": 0.8, "top_p": 0.0},
     {"temperature": 1.2, "top_k": 50, "top_p": 0.7},
     {"repetition_penalty": 1.3},
     {"temperature": 1.0, "presence_penalty": 0.5, "frequency_penalty": 0.3},

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import samples
+from checkpoints import CONFIGS, write_checkpoint
 from safetensors.numpy import load_file, save_file
 
 from model import network
@@ -23,89 +24,14 @@ from service.lifecycle.start import from_checkpoint
 from service.lifecycle.train import train
 from service.manifest import Arrays
 
-VOCABULARY = samples.TOKENS.get_vocab_size()
-WIDTH, INNER, LAYERS, POSITIONS = 32, 48, 2, 128
-KEYS = WIDTH // 2  # as wide as two of four heads
-CONFIGS: dict[str, dict[str, Any]] = {
-    "llama": {
-        "hidden_size": WIDTH,
-        "intermediate_size": INNER,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "num_hidden_layers": LAYERS,
-        "max_position_embeddings": POSITIONS,
-        "tie_word_embeddings": False,
-        "rope_parameters": {"rope_type": "default", "rope_theta": 500.0},
-    },
-    "gpt2": {
-        "n_embd": WIDTH,
-        "n_head": 4,
-        "n_layer": LAYERS,
-        "n_positions": POSITIONS,
-        "resid_pdrop": 0.0,
-    },
-}
-SHAPES: dict[str, dict[str, tuple[int, ...]]] = {
-    "llama": {
-        "model.embed_tokens.weight": (VOCABULARY, WIDTH),
-        "model.norm.weight": (WIDTH,),
-        "lm_head.weight": (VOCABULARY, WIDTH),
-        "model.layers.{}.input_layernorm.weight": (WIDTH,),
-        "model.layers.{}.self_attn.q_proj.weight": (WIDTH, WIDTH),
-        "model.layers.{}.self_attn.k_proj.weight": (KEYS, WIDTH),
-        "model.layers.{}.self_attn.v_proj.weight": (KEYS, WIDTH),
-        "model.layers.{}.self_attn.o_proj.weight": (WIDTH, WIDTH),
-        "model.layers.{}.post_attention_layernorm.weight": (WIDTH,),
-        "model.layers.{}.mlp.gate_proj.weight": (INNER, WIDTH),
-        "model.layers.{}.mlp.up_proj.weight": (INNER, WIDTH),
-        "model.layers.{}.mlp.down_proj.weight": (WIDTH, INNER),
-    },
-    "gpt2": {
-        "transformer.wte.weight": (VOCABULARY, WIDTH),
-        "transformer.wpe.weight": (POSITIONS, WIDTH),
-        "transformer.ln_f.weight": (WIDTH,),
-        "transformer.ln_f.bias": (WIDTH,),
-        "transformer.h.{}.ln_1.weight": (WIDTH,),
-        "transformer.h.{}.ln_1.bias": (WIDTH,),
-        "transformer.h.{}.attn.c_attn.weight": (WIDTH, 3 * WIDTH),
-        "transformer.h.{}.attn.c_attn.bias": (3 * WIDTH,),
-        "transformer.h.{}.attn.c_proj.weight": (WIDTH, WIDTH),
-        "transformer.h.{}.attn.c_proj.bias": (WIDTH,),
-        "transformer.h.{}.ln_2.weight": (WIDTH,),
-        "transformer.h.{}.ln_2.bias": (WIDTH,),
-        "transformer.h.{}.mlp.c_fc.weight": (WIDTH, 4 * WIDTH),
-        "transformer.h.{}.mlp.c_fc.bias": (4 * WIDTH,),
-        "transformer.h.{}.mlp.c_proj.weight": (4 * WIDTH, WIDTH),
-        "transformer.h.{}.mlp.c_proj.bias": (WIDTH,),
-    },
-}
-"""Names and shapes of weights; braces stand for the number of a layer."""
 TOKENS = samples.TOKENS.encode("Grüße 👋🏽, 世界!").ids
 
 
 @pytest.fixture(scope="module", params=CONFIGS)
 def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder; that of the Llama has a chat template."""
+    """A folder."""
     folder = tmp_path_factory.mktemp(request.param)
-    random = np.random.default_rng(0)
-    weights = {
-        name.format(layer): random.normal(0, 0.2, shape).astype(np.float32)
-        for layer in range(LAYERS)
-        for name, shape in SHAPES[request.param].items()
-    }
-    save_file(weights, folder / "model.safetensors")
-    config = {
-        "model_type": request.param,
-        "vocab_size": VOCABULARY,
-        "eos_token_id": samples.END_TOKEN,
-        **CONFIGS[request.param],
-    }
-    (folder / "config.json").write_text(json.dumps(config))
-    samples.TOKENS.save(str(folder / "tokenizer.json"), pretty=False)
-    settings: dict[str, Any] = {"eos_token": {"content": samples.END}}
-    if request.param == "llama":
-        settings["chat_template"] = samples.CHAT
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    write_checkpoint(folder, request.param)
     return folder
 
 
@@ -212,3 +138,35 @@ def test_a_checkpoint_that_lacks_weights_is_refused(checkpoint: Path, tmp_path: 
 
     with pytest.raises(OwnerError, match=r"weights of the base model in .* cannot be read"):
         source.network(from_checkpoint(resolve(str(tmp_path))).parameters, 0)
+
+
+@pytest.mark.parametrize(
+    ("family", "settings", "said"),
+    [
+        ("llama", {"rope_parameters": {"type": "linear", "factor": 2.0}}, "rope_type is 'linear'"),
+        ("llama", {"rope_scaling": {"rope_type": "yarn"}, "rope_parameters": None}, "'yarn'"),
+        ("llama", {"rope_parameters": {"partial_rotary_factor": 0.5}}, "partial_rotary_factor"),
+        ("gpt2", {"activation_function": "relu"}, "activation_function is 'relu'"),
+        ("mistral", {}, "model_type is 'mistral'; accepted: llama, gpt2"),
+    ],
+)
+def test_what_a_step_cannot_do_is_refused_by_its_name(
+    tmp_path: Path, family: str, settings: dict[str, Any], said: str
+) -> None:
+    write_checkpoint(tmp_path, family if family in CONFIGS else "llama")
+    path = tmp_path / "config.json"
+    config = {**json.loads(path.read_bytes()), "model_type": family, **settings}
+    path.write_text(json.dumps(config))
+
+    with pytest.raises(OwnerError, match=said):
+        from_checkpoint(resolve(str(tmp_path)))
+
+
+def test_a_network_that_reads_otherwise_step_by_step_is_refused(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parameters = from_checkpoint(resolve(str(checkpoint))).parameters
+    monkeypatch.setattr("service.decoders.attention", lambda query, _: query)
+
+    with pytest.raises(OwnerError, match=r"a text of 256 tokens step by step .* nats"):
+        Source(base_model=str(checkpoint)).network(parameters, 0)

@@ -95,6 +95,15 @@ class Remembering:
         self._read[target] = self._read[source][:length]
         self._read[source] = []
 
+    def forget(self, row: int) -> None:
+        """Let *row* have read nothing."""
+        self._read[row] = []
+
+    @property
+    def rows_kept(self) -> int:
+        """How many rows have read something."""
+        return sum(map(bool, self._read))
+
     def _logits(self, read: list[int]) -> npt.NDArray[np.float32]:
         if is_spoilt(read, POISON):
             raise RuntimeError("poisoned")

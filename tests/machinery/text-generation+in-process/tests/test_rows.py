@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from decoders import NOT_A_NUMBER, POISON, Remembering, expected, plain, prompt
 from hypothesis import settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from structlog.testing import capture_logs
 
+from service import generation
 from service.errors import CallerError, ModelFailed
 from service.generation import Rows
 from service.metrics import Metrics
@@ -67,6 +69,10 @@ class Machine(RuleBasedStateMachine):
         )
         assert self.rows.running + self.rows.is_reading + ended == len(self.asked)
 
+    @invariant()
+    def a_row_that_is_free_is_given_back(self) -> None:
+        assert self.decoder.rows_kept <= self.rows.running + self.rows.is_reading
+
     def teardown(self) -> None:
         """What is left comes to its end."""
         while self.rows.running or self.rows.is_reading:
@@ -121,6 +127,48 @@ def test_a_failing_step_is_repeated_row_by_row() -> None:
     assert expected(prompts[1])[1] == ModelFailed
     assert metrics.registry.get_sample_value("service_step_failures_total") == 2
     assert metrics.registry.get_sample_value("service_sequences_total", {"ending": "failed"}) == 1
+
+
+class Timed(Remembering):
+    """Takes a second for each token, by its own clock."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def step(
+        self, first_row: int, tokens: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float32]:
+        """Read *tokens*."""
+        self.now += tokens.size
+        return super().step(first_row, tokens, lengths)
+
+
+@pytest.mark.parametrize(("others", "piece"), [(0, 90), (2, 8), (6, 12), (50, 90)])
+def test_a_piece_of_a_long_prompt_takes_as_long_as_two_steps_of_the_others(
+    others: int, piece: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder = Timed(rows=others + 1)
+    monkeypatch.setattr(generation, "time", decoder)
+    rows = Rows(decoder, Metrics(), most=others + 1, prefill_tokens=90)
+    endless = [each for each in map(prompt, range(1, POISON)) if len(expected(each)) == 7]
+    long = prompt(*[1, 2, 3] * 100)
+    asked = [
+        Answers([each], time.monotonic() + 10)
+        for each in [*(endless[number % len(endless)] for number in range(others)), long]
+    ]
+    waiting = [answers.each[0] for answers in asked]
+    for answer in waiting[:others]:
+        rows.begin(answer)
+        rows.read(1)
+    rows.advance()
+    decoder.steps.clear()
+
+    rows.begin(waiting[-1])
+    rows.round(lambda: None)
+
+    assert decoder.steps[0] == (others, 1, piece)
 
 
 @pytest.mark.parametrize("shape", [(1, 39), (2, 40), (40,), ()])

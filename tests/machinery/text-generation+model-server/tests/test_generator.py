@@ -31,6 +31,17 @@ def test_a_full_service_refuses_before_a_stream_begins(make_service: MakeService
     assert ask(service).status_code == httpx.codes.OK
 
 
+def test_a_reader_that_leaves_before_the_first_token_frees_its_place(service: Service) -> None:
+    service.model.gate.clear()
+    stream = open_stream(service, samples.ROUTE, samples.BODY)
+    assert service.model.entered.wait(5)
+    stream.close()
+
+    wait_for(lambda: sample(service, "service_running_sequences") == 0)
+    assert sample(service, "service_sequences_total", ending="cancelled") == 1
+    service.model.gate.set()
+
+
 def test_a_poisoned_text_fails_alone(service: Service) -> None:
     answers: dict[str, httpx.Response] = {}
     threads = [

@@ -7,6 +7,7 @@ import pytest
 from jinja2 import TemplateError
 
 from service.chat import ChatTemplate
+from service.errors import OwnerError
 
 TEMPLATES = Path(__file__).parent / "chat_templates"
 MESSAGES = [
@@ -65,3 +66,10 @@ def test_a_conversation_is_text_to_a_template_and_no_template_itself() -> None:
     braces = "{" * 2 + " 7 * 7 " + "}" * 2
 
     assert render("content", [{"role": "user", "content": braces}]) == braces
+
+
+def test_a_template_that_cannot_be_read_is_the_owners_error() -> None:
+    unknown = "{" + "% unheard_of %}"
+
+    with pytest.raises(OwnerError, match=r"line 2: .*unheard_of.*chat_template\.jinja"):
+        ChatTemplate(f"\n{unknown}", {})

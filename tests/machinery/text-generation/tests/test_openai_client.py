@@ -1,9 +1,13 @@
 """The official ``openai`` client, unmodified, over a socket."""
 
+import json
 import re
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import fakes
 import httpx
@@ -14,7 +18,7 @@ from asking import sample, wait_for
 from conftest import MakeService, Service
 from openai import OpenAI
 from openai.types.chat import ChatCompletionMessageParam
-from serving import served, served_by_granian
+from serving import served, served_as_in_production
 
 MODEL = "default"
 MESSAGES: list[ChatCompletionMessageParam] = [
@@ -119,14 +123,14 @@ def test_a_stream_that_is_closed_early_frees_its_place(make_service: MakeService
 
 
 def test_wrong_requests_raise_the_clients_exceptions(client: OpenAI) -> None:
-    with pytest.raises(openai.UnprocessableEntityError, match="less than or equal to 2") as wrong:
+    with pytest.raises(openai.BadRequestError, match="less than or equal to 2") as wrong:
         client.chat.completions.create(model=MODEL, messages=MESSAGES, temperature=3)
     assert wrong.value.param == "temperature"
     assert wrong.value.code == "invalid_input"
     assert wrong.value.type == "invalid_request_error"
     assert wrong.value.request_id
 
-    with pytest.raises(openai.UnprocessableEntityError, match="not supported") as unsupported:
+    with pytest.raises(openai.BadRequestError, match="not supported") as unsupported:
         client.chat.completions.create(
             model=MODEL, messages=MESSAGES, response_format={"type": "json_object"}
         )
@@ -137,7 +141,7 @@ def test_wrong_requests_raise_the_clients_exceptions(client: OpenAI) -> None:
     assert missing.value.code == "model_not_found"
     with pytest.raises(openai.NotFoundError):
         client.models.retrieve("gpt-4")
-    with pytest.raises(openai.UnprocessableEntityError):
+    with pytest.raises(openai.BadRequestError):
         client.completions.create(model=MODEL, prompt="", stream=True)
 
 
@@ -168,7 +172,7 @@ def test_a_full_service_is_tried_again_and_raises_then(make_service: MakeService
 
 
 def test_a_reader_that_leaves_is_noticed_by_the_server_that_production_has(tmp_path: Path) -> None:
-    with served_by_granian(tmp_path) as url, connect(url) as client:
+    with served_as_in_production(tmp_path) as url, connect(url) as client:
         stream = client.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True)
         assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == samples.ANSWER
 
@@ -181,6 +185,27 @@ def test_a_reader_that_leaves_is_noticed_by_the_server_that_production_has(tmp_p
 
         assert figure(url, "service_running_sequences") == 0
         assert figure(url, 'service_sequences_total{ending="length"}') == 0
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_caller_that_leaves_frees_its_place_at_once(tmp_path: Path, stream: bool) -> None:  # noqa: FBT001
+    """Without a stream, too, and with no text to come."""
+    body = {"model": MODEL, "messages": ENDLESS, "stream": stream, "max_tokens": 400}
+    with served_as_in_production(tmp_path) as url:
+        with socket.create_connection((urlsplit(url).hostname, urlsplit(url).port)) as caller:
+            sent = json.dumps(body).encode()
+            head = (
+                "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\n"
+                f"Content-Type: application/json\r\nContent-Length: {len(sent)}\r\n\r\n"
+            )
+            caller.sendall(head.encode() + sent)
+            wait_for(lambda: figure(url, "service_running_sequences") == 1)
+        left = time.monotonic()
+        wait_for(lambda: figure(url, "service_running_sequences") == 0)
+
+        assert time.monotonic() - left < 1
+        assert figure(url, 'service_sequences_total{ending="cancelled"}') == 1
+        wait_for(lambda: figure(url, "service_requests_in_flight") == 1)  # that of the metrics
 
 
 def figure(url: str, name: str) -> float:

@@ -97,13 +97,13 @@ def test_positions_that_begin_behind_padding_leave_fewer(
 ) -> None:
     config = {**config, "max_position_embeddings": 514}
 
-    assert Checkpoint(Path(), config, {}).max_length == length
+    assert Checkpoint(Path(), config, {}, b"").max_length == length
 
 
 def test_labels_are_those_of_a_head_in_the_order_of_its_outputs() -> None:
     labels = {str(number): f"label {number}" for number in (10, 9, 0)}
     config = {"architectures": ["BertForSequenceClassification"], "id2label": labels}
-    checkpoint = Checkpoint(Path(), config, {})
+    checkpoint = Checkpoint(Path(), config, {}, b"")
 
     assert checkpoint.labels("ForSequenceClassification") == ["label 0", "label 9", "label 10"]
     assert checkpoint.labels("ForTokenClassification") is None

@@ -28,9 +28,7 @@ class FakeModel:
     """Set when the model has begun a run."""
     batch_sizes: list[int]
 
-    def __init__(
-        self, folder: Path, manifest: Manifest, *, format_name: str | None, threads: int
-    ) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, *, format_name: str, threads: int) -> None:
         assert folder.is_dir()
         assert threads > 0
         assert manifest.artefact(format_name).path

@@ -77,9 +77,6 @@ class Handler:
         rows: most texts side by side.
         prefill_tokens: most tokens of new prompts that are read between two tokens of the others.
         context_tokens: most tokens of one text, where the model has no fewer.
-
-    Raises:
-        OwnerError: the artefact is missing, changed since its export, or cannot be loaded.
     """
 
     def __init__(
@@ -126,11 +123,7 @@ class Handler:
         return text
 
     def _prompt(self, said: "_Request") -> Prompt:
-        """What is asked for.
-
-        Raises:
-            ValueError: the model cannot do it. Later it would end the texts of others too.
-        """
+        """What is asked for; ``ValueError`` where the model would later end all texts on it."""
         prompt = Prompt(said.tokens, said.sampling, said.max_new_tokens, said.end_tokens)
         most = self._model.context_tokens
         if len(prompt.tokens) + prompt.max_new_tokens > most:

@@ -22,15 +22,7 @@ from service.threads import available_cpus
 
 
 class Handler:
-    """The model of one version, loaded from the folder of an archive.
-
-    Args:
-        folder: where TorchServe unpacked the archive.
-        most: rows that requests may have together in one run of the model.
-
-    Raises:
-        OwnerError: the artefact is missing, changed since its export, or cannot be loaded.
-    """
+    """The model of one version, from the folder of an archive; *most* rows share a run of it."""
 
     def __init__(self, folder: Path, most: int) -> None:
         facts = manifests.read(folder)

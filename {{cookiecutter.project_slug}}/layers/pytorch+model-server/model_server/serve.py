@@ -121,27 +121,17 @@ def start() -> "subprocess.Popen[bytes]":
     )
     java = _java()
     command = [
-        java,
-        "-XX:+UseSerialGC",
-        "-XX:TieredStopAtLevel=1",
-        "-Xmx512m",
+        *(java, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx512m"),
         f"-Dmodel_server_home={home}",
         f"-Dlog4j.configurationFile={(HERE / 'log4j2.xml').as_uri()}",
         f"-Djava.io.tmpdir={temporary}",
-        "-cp",
-        f"{home / 'ts' / 'frontend'}/*",
-        "org.pytorch.serve.ModelServer",
-        "--python",
-        sys.executable,
-        "-f",
-        str(config),
-        "-s",
-        str(STORE),
-        "-ncs",
+        *("-cp", f"{home / 'ts' / 'frontend'}/*", "org.pytorch.serve.ModelServer"),
+        *("--python", sys.executable, "-f", str(config), "-s", str(STORE), "-ncs"),
     ]
     environment = {
         # A worker's thread that spins while it waits takes the CPU from those it waits for.
         "OMP_WAIT_POLICY": "PASSIVE",
+        "GOMP_SPINCOUNT": "1000",
         **os.environ,
         "TMPDIR": str(temporary),
         "PYTHONPATH": _python_path(),

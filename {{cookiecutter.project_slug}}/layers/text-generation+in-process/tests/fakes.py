@@ -37,7 +37,7 @@ class FakeModel:
         folder: Path,
         manifest: Manifest,
         *,
-        format_name: str | None,
+        format_name: str,
         threads: int,
         rows: int,
         context_tokens: int,
@@ -67,6 +67,10 @@ class FakeModel:
     def move(self, source: int, target: int, length: int) -> None:
         """Let the row *target* have read what *source* has."""
         self._read[target] = self._read[source][:length]
+
+    def forget(self, row: int) -> None:
+        """Let *row* have read nothing."""
+        self._read[row] = []
 
 
 def fake_model() -> type[FakeModel]:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import samples
 
@@ -50,7 +50,11 @@ class FakeModel:
         return not (self.fault and self.fault[0] is False)
 
     def generate(
-        self, prompt: Prompt, *, timeout_seconds: float
+        self,
+        prompt: Prompt,
+        *,
+        timeout_seconds: float,
+        has_left: Callable[[], bool] | None = None,
     ) -> "Generator[int | FinishReason]":
         """The tokens that follow *prompt*; fails if it has the poison."""
         end = time.monotonic() + timeout_seconds
@@ -59,7 +63,13 @@ class FakeModel:
         self._running += 1
         try:
             for _ in range(prompt.max_new_tokens):
-                token = self._next(sampler, read, end)
+                self.entered.set()
+                while not self.gate.wait(0.02):
+                    if has_left and has_left():
+                        return
+                    if time.monotonic() > end:
+                        raise TimedOut("no answer")
+                token = self._next(sampler, read)
                 if token in prompt.end_tokens:
                     yield "stop"
                     return
@@ -73,10 +83,7 @@ class FakeModel:
         """Remember it."""
         self.is_closed = True
 
-    def _next(self, sampler: Sampler, read: list[int], end: float) -> int:
-        self.entered.set()
-        if not self.gate.wait(end - time.monotonic()):
-            raise TimedOut("no answer")
+    def _next(self, sampler: Sampler, read: list[int]) -> int:
         if self.fault and isinstance(self.fault[0], Exception):
             raise self.fault[0]
         time.sleep(self.seconds_per_token)

@@ -1,4 +1,1 @@
-"""From data to a model version: train, evaluate, export, verify, fetch, compare.
-
-Run as ``python -m service.lifecycle``. What the owner has to put right is an ``OwnerError``.
-"""
+"""From data to a model version. What the owner has to put right is an ``OwnerError``."""

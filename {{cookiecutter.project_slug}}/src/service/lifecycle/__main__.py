@@ -12,29 +12,46 @@ from typing import NoReturn, TypeAlias
 
 from service.errors import OwnerError
 from service.lifecycle.source import Source
+from service.logs import without_secrets
 from service.manifest import choose, find_version
 from service.threads import available_cpus, limit_threads
 
-Run: TypeAlias = Callable[[argparse.Namespace], None]
+Run: TypeAlias = Callable[[argparse.Namespace], object]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command.
-
-    Returns:
-        The exit status: 0, or 1 when the owner has something to put right.
-    """
+    """Run one command; 1 where the owner has something to put right, else 0."""
     options = _parser().parse_args(arguments)
     try:
+        _refuse_missing(options)
         options.run(options)
     except OwnerError as error:
         if options.traceback:
             raise
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{without_secrets(str(error))}\n")
         return 1
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _refuse_missing(options: argparse.Namespace) -> None:
+    """Say at once what is not there: frameworks take seconds to import."""
+    base: str = getattr(options, "base_model", None) or ""
+    for origin in (base, getattr(options, "origin", "")):
+        if origin.startswith(("models:/", "runs:/", "mlflow-artifacts:/")):
+            raise OwnerError(
+                f'"{origin}" is read by MLflow. Run "mlflow artifacts download --artifact-uri '
+                f'{origin} --dst-path from-mlflow", and name the file or folder in from-mlflow.'
+            )
+    named = [getattr(options, name, None) for name in ("data", "folder")]
+    for path in filter(None, [*named, Path(base) if base.startswith((".", "/", "~")) else None]):
+        try:
+            path.stat()
+        except FileNotFoundError:
+            raise OwnerError(f'"{path}" is not there. Name a file or folder that is.') from None
+        except OSError as error:
+            raise OwnerError(f'"{path}" cannot be read: {error.strerror}.') from None
 
 
 # Each command imports what it needs: "verify" also runs where nothing for training is installed.
@@ -65,12 +82,24 @@ def _evaluate(options: argparse.Namespace) -> None:
         raise OwnerError(f"The candidate is not good enough: {shortfall}.")
 
 
-def _export(options: argparse.Namespace) -> None:
+def _export(options: argparse.Namespace) -> Path:
     from service.lifecycle.export import export  # noqa: PLC0415
     from service.lifecycle.verify import table  # noqa: PLC0415
 
     folder, checks = export(options.candidate, options.model_dir)
     _say(f'{table(checks)}\nExported and verified: "{folder}".')
+    return folder
+
+
+def _model(options: argparse.Namespace) -> None:
+    _train(options)  # in one process: the framework is imported once
+    _evaluate(options)
+    # only: in-process
+    _choose(_export(options), options)
+    # end
+    # only: model-server
+    _export(options)
+    # end
 
 
 def _verify(options: argparse.Namespace) -> None:
@@ -86,10 +115,8 @@ def _fetch(options: argparse.Namespace) -> None:
 
     found = fetch(options.origin, options.model_dir, options.sha256 or None)
     number = int(found.folder.name)
-    if found.checks:
-        _say(f'{table(found.checks)}\nFetched and verified: "{found.folder}".')
-    else:
-        _say(f'There already: "{found.folder}".')
+    done = f"{table(found.checks)}\nFetched and verified" if found.checks else "There already"
+    _say(f'{done}: "{found.folder}".')
     if number != found.theirs:
         _say(f"Where it comes from it is version {found.theirs}; here that is another model.")
     if (answers := int(find_version(options.model_dir, None).name)) != number:
@@ -99,6 +126,45 @@ def _fetch(options: argparse.Namespace) -> None:
         )
 
 
+# only: image-classification
+def _import(options: argparse.Namespace) -> None:
+    from service.lifecycle import readers  # noqa: PLC0415
+    from service.lifecycle.original import original_at  # noqa: PLC0415
+
+    with original_at(options.origin, options.model_dir.parent, options.sha256) as path:
+        found = readers.find(path)
+
+        from service.lifecycle.importing import Wishes, import_model  # noqa: PLC0415
+        from service.lifecycle.verify import table  # noqa: PLC0415
+
+        wishes = Wishes(
+            labels=options.labels,
+            preprocess=options.preprocess,
+            size=options.size,
+            scores=options.scores,
+            examples=options.examples,
+            data=options.data,
+            formats=tuple(options.formats.replace(",", " ").split()),
+            # end
+            # only: image-classification+pytorch+in-process
+            several=options.optimise,
+            # end
+            # only: image-classification
+        )
+        made = import_model(path, found, wishes, options.model_dir)
+    _say("\n".join(f"- {fact}" for fact in made.facts))
+    _say(f"\n{made.table()}\n\n{table(made.checks)}")
+    judged = "" if options.data else ", and not judged by held-out examples: DATA= names some"
+    _say(f'Imported and verified: "{made.folder}"{judged}.')
+    # end
+    # only: image-classification+in-process
+    if not options.formats:
+        _choose(made.folder, options)
+    # end
+    # only: image-classification
+
+
+# end
 def _compare(options: argparse.Namespace) -> None:
     from service.lifecycle.compare import TOLERANCE, compare, fetch_production  # noqa: PLC0415
 
@@ -116,7 +182,27 @@ def _compare(options: argparse.Namespace) -> None:
     _say(found.reason)
 
 
+# only: in-process
+def _choose(folder: Path, options: argparse.Namespace) -> None:
+    from service.lifecycle.optimise import choose  # noqa: PLC0415
+
+    if options.optimise:
+        choose(folder, _say)
+
+
+def _optimise(options: argparse.Namespace) -> None:
+    from service.lifecycle.optimise import optimise, table  # noqa: PLC0415
+
+    folder = options.folder or find_version(options.model_dir, None)
+    speeds = optimise(folder)
+    _say(f'{table(speeds)}\nServices that start from now on serve "{speeds[0].format}".')
+
+
+# end
 def _use(options: argparse.Namespace) -> None:
+    from service.lifecycle.verify import verify  # noqa: PLC0415
+
+    verify(find_version(options.model_dir, options.version, "VERSION"))
     choose(options.model_dir, options.version)
     _say(f'Services of "{options.model_dir}" answer with version {options.version} from now on.')
 
@@ -139,17 +225,13 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    train = command(_train, "train a network", candidate)
-    Source.add_arguments(train)
-    train.add_argument("--epochs", type=_at_least_one, help="rounds over the examples")
-    train.add_argument("--seed", type=int, default=0, help="same seed, same weights (default: 0)")
+    what = "train, evaluate, and export if the model is good enough"
+    model = command(_model, what, candidate, model_dir)
+    _add_threshold(_add_training(model))
+    _add_training(command(_train, "train a network", candidate))
+    _add_threshold(command(_evaluate, "judge the trained network by held-out examples", candidate))
 
-    evaluate = command(_evaluate, "judge the trained network by held-out examples", candidate)
-    by_default = "default: THRESHOLD in model/data.py"
-    evaluate.add_argument("--threshold", type=float, help=f"least value to pass ({by_default})")
-
-    what = "write the next version, in every format, and verify it"
-    command(_export, what, candidate, model_dir)
+    command(_export, "write the next version in every format, and verify it", candidate, model_dir)
 
     verify = command(_verify, "check a version's files and reload its artefacts", model_dir)
     verify.add_argument(
@@ -164,6 +246,26 @@ def _parser() -> argparse.ArgumentParser:
     )
     fetch.add_argument("--sha256", help="what the archive must have (default: not compared)")
 
+    # only: image-classification
+    what = "make a version of a trained model, and verify that it answers as the original"
+    imported = command(_import, what, model_dir)
+    imported.add_argument("origin", help="the model's file or folder, or the address of a file")
+    imported.add_argument("--sha256", default="", help="what the file must have")
+    imported.add_argument("--labels", default="", help="a file, a label a line; or cat,dog")
+    imported.add_argument("--preprocess", default="", help="what a pixel becomes")
+    imported.add_argument("--size", default="", help="of the images: 224, or 224x160 (H x W)")
+    imported.add_argument("--scores", default="", choices=("", "logits", "probabilities"))
+    imported.add_argument("--examples", type=Path, metavar="DIR", help="images to answer for")
+    imported.add_argument("--data", type=Path, metavar="DIR", help="labelled images to judge it by")
+    imported.add_argument("--formats", default="", help="what to export (default: what is served)")
+
+    # end
+    # only: in-process
+    _add_choice(model)
+    # end
+    # only: image-classification+in-process
+    _add_choice(imported)
+    # end
     what = "refuse a version that is worse than the model in production"
     compare = command(_compare, what, model_dir, reports)
     compare.add_argument(
@@ -185,11 +287,44 @@ def _parser() -> argparse.ArgumentParser:
         help=f"by how much the deciding metric may be lower ({by_default})",
     )
 
-    use = command(_use, "switch services to a version, without a restart", model_dir)
+    # only: in-process
+    what = "measure a version's formats on this machine, and let the fastest be served"
+    optimise = command(_optimise, what, model_dir)
+    optimise.add_argument(
+        "folder", type=Path, nargs="?", help="a version's (default: of the one that is served)"
+    )
+
+    # end
+    use = command(_use, "verify a version, and switch services to it", model_dir)
     use.add_argument("version", type=_at_least_one, help="one that is there")
     return parser
 
 
+def _add_training(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    Source.add_arguments(parser)
+    parser.add_argument("--epochs", type=_at_least_one, help="rounds over the examples")
+    parser.add_argument("--seed", type=int, default=0, help="same seed, same weights (default: 0)")
+    return parser
+
+
+def _add_threshold(parser: argparse.ArgumentParser) -> None:
+    what = "least value to pass (default: THRESHOLD in model/data.py)"
+    parser.add_argument("--threshold", type=float, help=what)
+
+
+# only: in-process
+def _add_choice(parser: argparse.ArgumentParser) -> None:
+    """``--no-optimise``, which is the default where OPTIMISE is 0."""
+    parser.add_argument(
+        "--optimise",
+        action=argparse.BooleanOptionalAction,
+        default=os.environ.get("OPTIMISE") != "0",
+        help="let the format that is clearly the fastest here be served (default, but for "
+        "OPTIMISE=0)",
+    )
+
+
+# end
 def _folder(option: str, default: str, what: str) -> argparse.ArgumentParser:
     """The *option* that names a folder, for the commands that have it."""
     parser = argparse.ArgumentParser(add_help=False)

@@ -65,7 +65,6 @@ class Comparison(Record):
     production: Judged | None
 
     def table(self) -> str:
-        """The metrics of both in columns, in Markdown."""
         lines = ["| metric | production | candidate | change |", "|---|---:|---:|---:|"]
         before = self.production.metrics if self.production else {}
         for name, value in self.candidate.metrics.items():
@@ -88,17 +87,12 @@ class Comparison(Record):
 def compare(
     candidate: Path, production: Path | None, source: Source, *, tolerance: float = TOLERANCE
 ) -> Comparison:
-    """Compare the versions in two folders; of *production* only the first artefact is needed.
-
-    Raises:
-        OwnerError: the examples cannot be used, or a model does not load or is not what was
-            exported.
-    """
+    """Compare the versions in two folders; of *production* only the first artefact is needed."""
     new = read(candidate)
     old = None if production is None else read(production)
     examples = data.load(source, candidate)
     is_judged = set(examples.labels) == set(new.labels)
-    metrics = _judge(candidate, new, examples) if is_judged else {}
+    metrics = judge(candidate, new, examples) if is_judged else {}
     outcome: Outcome = "not comparable"
     before: dict[str, float] = {}
     if production is None or old is None:
@@ -158,7 +152,7 @@ def _difference(new: Manifest, old: Manifest) -> str:
 
 def _judge_production(folder: Path, manifest: Manifest, source: Source) -> dict[str, float]:
     try:
-        return _judge(folder, manifest, data.load(source, folder))
+        return judge(folder, manifest, data.load(source, folder))
     except OwnerError as error:
         raise OwnerError(
             f"The model in production could not be judged. {error} Where it can be read no longer, "
@@ -166,7 +160,7 @@ def _judge_production(folder: Path, manifest: Manifest, source: Source) -> dict[
         ) from error
 
 
-def _judge(folder: Path, manifest: Manifest, examples: Dataset) -> dict[str, float]:
+def judge(folder: Path, manifest: Manifest, examples: Dataset) -> dict[str, float]:
     """The metrics of the version in *folder*, by what is served of it by default."""
     artefact = manifest.artefact(None)
     there = {name: each for name, each in manifest.files.items() if (folder / name).is_file()}
@@ -193,9 +187,6 @@ def fetch_production(names: Sequence[str], model: str, scratch: Path) -> Path | 
         names: a model's folder, or the images in production, one for each of ``FOLDERS``.
         model: its name.
         scratch: where the model is copied to out of images.
-
-    Raises:
-        OwnerError: the registry does not say whether there is one, or it cannot be read.
     """
     if not any(names):
         return None
@@ -252,8 +243,7 @@ _NOT_THERE = re.compile(
 def is_there(image: str) -> bool:
     """Whether there is such an image, on this machine or in its registry; it is pulled.
 
-    Raises:
-        OwnerError: the engine or the registry does not answer, or refuses.
+    ``OwnerError`` where the engine or the registry does not answer, or refuses.
     """
     host, slash, _ = image.partition("/")
     has_registry = slash and (host == "localhost" or re.search("[.:]", host))

@@ -3,13 +3,14 @@
 import math
 from pathlib import Path
 
-from service.about import PROJECT
+from service import manifest as manifests
 from service.errors import OwnerError
 from service.lifecycle import engine, evaluation
 from service.lifecycle.train import Facts, read_facts
-from service.manifest import Record, sha256, staged, write_golden
+from service.manifest import Record, staged, write_golden
 from service.numerics import rows
 from service.owner import data, network
+from service.settings import PROJECT
 from service.training import Dataset
 
 EVALUATION = "evaluation"
@@ -41,12 +42,7 @@ class Evaluation(Record):
 def evaluate(folder: Path, *, threshold: float | None = None) -> Evaluation:
     """Evaluate the candidate in *folder*, and write what was found into ``evaluation/`` there.
 
-    Args:
-        folder: the candidate's.
-        threshold: the least value of the deciding metric; the data set's when ``None``.
-
-    Raises:
-        OwnerError: there is no candidate, or its data is no longer what it was.
+    Its deciding metric must reach *threshold*, or that of the data set when it is ``None``.
     """
     facts = read_facts(folder)
     examples = data.load(facts.source)
@@ -77,17 +73,12 @@ def evaluate(folder: Path, *, threshold: float | None = None) -> Evaluation:
 
 def digests(folder: Path) -> dict[str, str]:
     """SHA-256 of each file that the training wrote, by its path in *folder*."""
-    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    names = [path.relative_to(folder) for path in paths]
-    return {n.as_posix(): sha256(folder / n) for n in names if n.parts[0] != EVALUATION}
+    files = manifests.digests(folder).items()
+    return {name: each.sha256 for name, each in files if not name.startswith(f"{EVALUATION}/")}
 
 
 def read_passed(folder: Path) -> Evaluation:
-    """The evaluation of the candidate in *folder*, where it may be exported.
-
-    Raises:
-        OwnerError: it was not evaluated, is not good enough, or changed since.
-    """
+    """The evaluation of the candidate in *folder*; ``OwnerError`` where it may not be exported."""
     path = folder / EVALUATION / METRICS
     again = 'Run "python -m service.lifecycle evaluate".'
     if not path.is_file():

@@ -20,7 +20,7 @@ from importlib import import_module
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import IO, Any, NamedTuple
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -36,12 +36,13 @@ CHUNK_BYTES = 1024 * 1024
 MOST_FILES = 10_000
 MOST_BYTES = 32 * 1024**3
 """Of an archive, and of all files in it together."""
+_MOST_POINTER_BYTES = 1024
 
 STORES = {"s3": "s3fs", "gs": "gcsfs", "hf": "huggingface_hub"}
 """Scheme to the package with which fsspec reads it; installed by who needs it."""
 _ACCEPTED = (
-    "A folder is accepted, or a .tar.gz or .zip at http://, https://, file://, s3://, gs:// or "
-    "hf://."
+    "A folder is accepted, or a .tar.gz or .zip: a file, or at http://, https://, file://, s3://, "
+    "gs:// or hf://."
 )
 
 
@@ -56,9 +57,7 @@ class Fetched(NamedTuple):
 def fetch(origin: str, model_dir: Path, sha256: str | None = None) -> Fetched:
     """Put the version at *origin*, a folder or the address of an archive, into *model_dir*.
 
-    Raises:
-        OwnerError: it is not there, is an archive without the SHA-256 *sha256*, is for another
-            task, or does not pass the verification. *model_dir* is then as it was.
+    ``OwnerError`` leaves *model_dir* as it was.
     """
     model_dir.parent.mkdir(parents=True, exist_ok=True)
     with _obtained(origin, model_dir.parent, sha256) as found:
@@ -88,31 +87,50 @@ def fetch(origin: str, model_dir: Path, sha256: str | None = None) -> Fetched:
 @contextmanager
 def _obtained(origin: str, beside: Path, sha256: str | None) -> Iterator[Path]:
     """The folder that *origin* is, or has been unpacked to until the block ends."""
-    if sha256 and not re.fullmatch("[0-9a-fA-F]{64}", sha256):
-        raise OwnerError(
-            f"The SHA-256 of the model is {sha256!r}; 64 hexadecimal digits are accepted."
-        )
     if Path(origin).is_dir():
         if sha256:
             raise OwnerError(
                 f'"{origin}" is a folder, which has no SHA-256. Leave it out, or give an archive.'
             )
+        _refuse_pointers(Path(origin))
         yield Path(origin)
         return
-    # beside the models, on a disk with enough space
-    with TemporaryDirectory(dir=beside, prefix=".fetched-") as scratch:
-        archive = Path(scratch) / (Path(urlsplit(origin).path).name or "model")
-        _download(origin, archive)
-        found = manifests.sha256(archive)
-        if sha256 and found != sha256.lower():
-            raise OwnerError(
-                f"What lies at {_public(origin)} has the SHA-256 {found}, not {sha256.lower()}. "
-                f"It is another model, or was changed."
-            )
-        folder = Path(scratch) / "unpacked" / "model"
+    with downloaded(origin, beside, sha256) as archive:
+        folder = archive.parent / "unpacked" / "model"
         folder.mkdir(parents=True)
         unpack(archive, folder)
         yield folder
+
+
+def _refuse_pointers(folder: Path) -> None:
+    """Refuse a folder of a repository whose large files Git LFS has not brought yet."""
+    for path in folder.rglob("*"):
+        is_small = path.is_file() and path.stat().st_size < _MOST_POINTER_BYTES
+        if is_small and path.read_bytes().startswith(b"version https://git-lfs."):
+            raise OwnerError(
+                f'"{path}" is what Git LFS puts in the place of a file. Run "git lfs install" '
+                f'and "git lfs pull"; in CI, let the checkout do so.'
+            )
+
+
+@contextmanager
+def downloaded(origin: str, beside: Path, sha256: str | None) -> Iterator[Path]:
+    """A copy of the file at *origin*, a path or an address, below *beside* until the block ends."""
+    if sha256 and not re.fullmatch("[0-9a-fA-F]{64}", sha256):
+        raise OwnerError(
+            f"The SHA-256 of the model is {sha256!r}; 64 hexadecimal digits are accepted."
+        )
+    beside.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=beside, prefix=".fetched-") as scratch:
+        path = Path(scratch) / (Path(urlsplit(origin).path).name or "model")
+        _download(origin, path)
+        found = manifests.sha256(path)
+        if sha256 and found != sha256.lower():
+            raise OwnerError(
+                f'What lies at "{origin}" has the SHA-256 {found}, not {sha256.lower()}. '
+                f"It is another model, or was changed."
+            )
+        yield path
 
 
 def _download(address: str, path: Path) -> None:
@@ -121,26 +139,26 @@ def _download(address: str, path: Path) -> None:
             while chunk := source.read(CHUNK_BYTES):
                 file.write(chunk)
                 if file.tell() > MOST_BYTES:
-                    raise OwnerError(f"{_public(address)} has more than {MOST_BYTES:,} bytes.")
+                    raise OwnerError(f'"{address}" has more than {MOST_BYTES:,} bytes.')
     except OwnerError:
         raise
     except Exception as error:  # noqa: BLE001 - each store's client raises its own
         if isinstance(error, urllib.error.HTTPError):
             error.close()
         known = isinstance(error, OSError | HTTPException | ValueError)
-        said = str(error).replace(address, _public(address))
+        said = getattr(error, "strerror", None) or str(error)
         said = said if known else f"{type(error).__name__}: {said}"
-        raise OwnerError(f"{_public(address)} cannot be read: {said}. {_ACCEPTED}") from None
+        raise OwnerError(f'"{address}" cannot be read: {said}. {_ACCEPTED}') from None
 
 
 def _opened(address: str) -> AbstractContextManager[IO[bytes]]:
     scheme = urlsplit(address).scheme
+    if not scheme:
+        return Path(address).open("rb")
     if scheme in {"http", "https", "file"}:
         return urllib.request.urlopen(address, timeout=TIMEOUT_SECONDS)  # type: ignore[no-any-return]  # noqa: S310 - one of these schemes
     if scheme not in STORES:
-        raise OwnerError(
-            f"The model is to come from {_public(address)!r}, which is not there. {_ACCEPTED}"
-        )
+        raise OwnerError(f'The model is to come from "{address}". {_ACCEPTED}')
     try:
         import_module(STORES[scheme])
         fsspec: Any = import_module("fsspec")
@@ -153,13 +171,6 @@ def _opened(address: str) -> AbstractContextManager[IO[bytes]]:
     return opened
 
 
-def _public(address: str) -> str:
-    """*address* without what may be a secret: the user's name, a signature in the query."""
-    parts = urlsplit(address)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
-
-
 class _Member(NamedTuple):
     """Of an archive; what is neither a file nor a folder is not accepted."""
 
@@ -170,12 +181,7 @@ class _Member(NamedTuple):
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack the ``.tar.gz`` or ``.zip`` at *archive* into *folder*.
-
-    Raises:
-        OwnerError: it is neither, is broken, would write outside of *folder*, holds anything but
-            files and folders, or more than is accepted.
-    """
+    """Unpack a ``.tar.gz`` or ``.zip`` into *folder*; ``OwnerError`` where that is unsafe."""
     try:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as zipped:
@@ -241,7 +247,7 @@ def _version_in(folder: Path, origin: str) -> Path:
         inner = [path for path in folder.iterdir() if path.name[0] != "."]
         if len(inner) != 1 or not inner[0].is_dir():
             raise OwnerError(
-                f"{_public(origin)} has no model version, which is a folder with a {MANIFEST}. "
+                f'"{origin}" has no model version, which is a folder with a {MANIFEST}. '
                 f'"make model" writes such folders.'
             )
         folder = inner[0]
@@ -249,19 +255,17 @@ def _version_in(folder: Path, origin: str) -> Path:
 
 def _refuse_another_task(facts: Manifest, origin: str) -> None:
     if facts.task != NAME:
-        raise OwnerError(
-            f"The model at {_public(origin)} is for {facts.task}; this service does {NAME}."
-        )
+        raise OwnerError(f'The model at "{origin}" is for {facts.task}; this service does {NAME}.')
     try:
         Parameters.model_validate(facts.parameters)
     except ValidationError as error:
         raise OwnerError(
-            f"The model at {_public(origin)} has parameters that this service does not read: "
+            f'The model at "{origin}" has parameters that this service does not read: '
             f"{first_fault(error)}."
         ) from None
 
 
 def _is_same(one: Manifest, other: Manifest) -> bool:
-    """Whether both are one model, but for the number and the name that it goes by."""
-    apart = {"name", "version"}
+    """Whether both are one model, but for its number and name, and for what was measured here."""
+    apart = {"name", "version", "artefacts", "milliseconds", "measured_on"}
     return one.model_dump(exclude=apart) == other.model_dump(exclude=apart)

@@ -110,7 +110,6 @@ def train(
 
 
 def read_facts(folder: Path) -> Facts:
-    """The facts of the candidate in *folder*."""
     if not (folder / FACTS).is_file() or not (folder / engine.WEIGHTS).is_file():
         raise OwnerError(
             f'"{folder}" has no trained model. Run "python -m service.lifecycle train" first.'
@@ -119,7 +118,6 @@ def read_facts(folder: Path) -> Facts:
 
 
 def batch_count(examples: Examples, recipe: Recipe) -> int:
-    """How many :func:`batches` gives."""
     return recipe.epochs * -(-len(examples) // recipe.batch_size)
 
 

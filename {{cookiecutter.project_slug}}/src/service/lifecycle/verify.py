@@ -39,12 +39,7 @@ class Check(NamedTuple):
 
 
 def verify(folder: Path) -> list[Check]:
-    """Verify the model version in *folder*.
-
-    Raises:
-        OwnerError: a file is not what its digest says, or an artefact does not load or answers
-            differently; the message names it.
-    """
+    """Check each file of the version in *folder*, and the answers of each artefact."""
     manifest = read(folder)
     check_files(folder, manifest)
     # only: predict
@@ -71,7 +66,6 @@ def _check_scores(folder: Path, manifest: Manifest) -> None:
 
 # end
 def table(checks: list[Check]) -> str:
-    """The checks in columns, for people."""
     lines = [("format", "bytes", "largest difference", "")]
     lines += [(c.format, f"{c.bytes:,}", f"{c.difference:.1e}", "ok") for c in checks]
     return "\n".join(f"{a:<12} {b:>12}  {c:>18}  {d}".rstrip() for a, b, c, d in lines)
@@ -79,7 +73,7 @@ def table(checks: list[Check]) -> str:
 
 def _check(folder: Path, manifest: Manifest, artefact: Artefact) -> Check:
     size = _size(folder, manifest, artefact)
-    difference = _reload(folder, artefact)
+    difference = float(in_fresh_process("service.lifecycle.verify", folder, artefact))
     if not difference <= manifest.tolerance:
         raise OwnerError(
             f'The "{artefact.format}" artefact, "{folder / artefact.path}", differs from the '
@@ -89,11 +83,7 @@ def _check(folder: Path, manifest: Manifest, artefact: Artefact) -> Check:
 
 
 def _size(folder: Path, manifest: Manifest, artefact: Artefact) -> int:
-    """The bytes of all files that are *artefact*.
-
-    Raises:
-        OwnerError: one has no digest, so that nobody knows what it should be.
-    """
+    """The bytes of all files that are *artefact*; ``OwnerError`` where one has no digest."""
     root = folder / artefact.path
     others = [folder / other.path for other in manifest.artefacts if other != artefact]
     size = 0
@@ -108,8 +98,8 @@ def _size(folder: Path, manifest: Manifest, artefact: Artefact) -> int:
     return size
 
 
-def _reload(folder: Path, artefact: Artefact) -> float:
-    module = "service.lifecycle.verify"
+def in_fresh_process(module: str, folder: Path, artefact: Artefact) -> str:
+    """The last line of what *module* says of an artefact; ``OwnerError`` where it fails."""
     child = subprocess.run(  # noqa: S603 - our own module, no shell
         [sys.executable, "-P", "-m", module, str(folder), artefact.format],
         env={**os.environ, "PYTHONPATH": str(_SOURCE)},
@@ -120,7 +110,7 @@ def _reload(folder: Path, artefact: Artefact) -> float:
     if child.returncode != 0:
         lines = child.stderr.strip().splitlines() or [f"exit status {child.returncode}"]
         raise OwnerError(f'The "{artefact.format}" artefact does not load. {lines[-1]}')
-    return float(child.stdout.splitlines()[-1])
+    return child.stdout.splitlines()[-1]
 
 
 def difference_of(folder: Path, format_name: str) -> float:

@@ -5,13 +5,18 @@ No file of a page comes from another host.
 
 from importlib.resources import files
 from mimetypes import guess_type
+from pathlib import Path
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from service.errors import NotFound, NotReady, Stuck
+from service.logs import log
 from service.metrics import CONTENT_TYPE
+from service.settings import PROJECT, TITLE
+from service.smoke import Example, SmokeError, read_examples
 from service.web.requests import Context, Reply, Request
 
+_EXAMPLES = Path(__file__).parents[3] / "examples"
 _SWAGGER_UI = files("offapi")
 
 
@@ -21,36 +26,91 @@ class Health(BaseModel):
     status: str
 
 
+class ExampleFile(BaseModel):
+    """A request of ``examples/``."""
+
+    file: str = Field(description="Its content is at `/examples/{file}`.")
+    route: str
+
+
+class ModelCard(BaseModel):
+    """The model that answers."""
+
+    title: str
+    description: str
+    name: str
+    version: int
+    task: str
+    starter: bool = Field(description="It is the one that came with the repository.")
+    created_at: str
+    labels: list[str]
+    metrics: dict[str, float] = Field(description="On the examples held out from training.")
+    # only: text-generation
+    has_chat: bool = Field(description="It has a chat template.")
+    # end
+    examples: list[ExampleFile]
+
+
 def livez(context: Context, _request: Request) -> Reply:
     """Is a restart needed?"""
-    check_live(context)
+    if not context.pipeline.is_live:
+        raise Stuck("The model runs for longer than STUCK_SECONDS, or its thread has ended.")
     return Reply.of(Health(status="live"))
 
 
 def readyz(context: Context, _request: Request) -> Reply:
     """Can requests be sent here?"""
-    check_ready(context)
-    return Reply.of(Health(status="ready"))
-
-
-def check_live(context: Context) -> None:
-    """Raise ``Stuck`` when a restart would help."""
-    if not context.pipeline.is_live:
-        raise Stuck("The model runs for longer than STUCK_SECONDS, or its thread has ended.")
-
-
-def check_ready(context: Context) -> None:
-    """Raise ``NotReady`` when requests should go elsewhere."""
     if context.pipeline.is_draining:
         raise NotReady("The service is about to stop.", retry_after_seconds=1)
     if not context.pipeline.is_ready:
-        raise NotReady("The model is being loaded.", retry_after_seconds=1)
+        raise NotReady("The model is being loaded, or does not come back.", retry_after_seconds=1)
+    return Reply.of(Health(status="ready"))
 
 
 def metrics(context: Context, _request: Request) -> Reply:
     """Metrics for Prometheus."""
     context.metrics.ready.set(context.pipeline.is_ready)
     return Reply(context.metrics.render(), CONTENT_TYPE)
+
+
+def model_card(context: Context, _request: Request) -> Reply:
+    """What the model is."""
+    manifest = context.pipeline.manifest
+    return Reply.of(
+        ModelCard(
+            title=TITLE,
+            description=PROJECT["description"],
+            name=manifest.name,
+            version=manifest.version,
+            task=manifest.task,
+            starter=manifest.starter,
+            created_at=manifest.created_at,
+            labels=manifest.labels,
+            metrics=manifest.metrics,
+            # only: text-generation
+            has_chat=context.pipeline.task.has_chat,
+            # end
+            examples=[ExampleFile(file=each.path.name, route=each.route) for each in examples()],
+        )
+    )
+
+
+def examples() -> list[Example]:
+    """The requests of ``examples/``; none where they cannot be read."""
+    try:
+        return read_examples(_EXAMPLES)
+    except SmokeError as error:
+        log.warning("no_examples", error=str(error))
+        return []
+
+
+def example(_context: Context, request: Request) -> Reply:
+    """A file of ``examples/``."""
+    name = request.parameters["name"]
+    for each in examples():
+        if each.path.name == name:
+            return Reply(each.path.read_bytes(), _media_type(name))
+    raise NotFound(f"There is no example {name[:100]!r}.")
 
 
 def page(_context: Context, _request: Request) -> Reply:

@@ -1,10 +1,9 @@
-"""What every request gets: an id, a bounded body, a log line, metrics.
+"""What every request gets: an id, a log line, metrics.
 
-Wraps the web framework's own WSGI application, so that it sees a request whose body is complete
-and small enough, and so that a body is read alike everywhere, chunked or not.
+Wraps the web framework's own WSGI application, so that all requests are treated alike, those too
+that the server refuses.
 """
 
-import io
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -15,24 +14,22 @@ from uuid import uuid4
 import structlog
 
 from service.errors import (
-    BodyTooLarge,
     CallerError,
-    MalformedBody,
+    MalformedRequest,
+    NotFound,
     Unexpected,
     UnsupportedMediaType,
 )
 from service.logs import log
 from service.metrics import Metrics
-from service.web.problems import to_problem
-from service.web.requests import REQUEST_ID, ROUTE
+from service.web.access import KEY
+from service.web.requests import REFUSAL, REQUEST_ID, ROUTE, to_problem
 from service.web.routes import route_of
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
-_MOST_DISCARDED = 8
-"""A body that is too large is read to its end up to this many times the limit."""
 _SECURITY_HEADERS = [
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
@@ -48,26 +45,20 @@ _SECURITY_HEADERS = [
 
 @dataclass(frozen=True)
 class Middleware:
-    """The outermost WSGI application.
-
-    Args:
-        app: the web framework's.
-        metrics: where requests are counted.
-        max_body_bytes: largest body that is read.
-        is_draining: whether the service is about to stop; connections are then closed.
-    """
+    """The outermost WSGI application; *is_draining* says that connections are to be closed."""
 
     app: "WSGIApplication"
     metrics: Metrics
-    max_body_bytes: int
     is_draining: Callable[[], bool]
+    version: int
+    """Of the model that answers."""
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         exchange = _Exchange(self, environ, start_response)
         try:
-            _read_body(environ, self.max_body_bytes)
+            _check(environ)
             answer = self.app(environ, exchange.start_response)
         except CallerError as error:
             answer = exchange.refuse(error)
@@ -92,6 +83,8 @@ class _Exchange:
         self._start_response = start_response
         self._started = time.monotonic()
         self._status = "500"
+        self._reason: str | None = None
+        self._bytes = 0
         self._is_complete = False
         self._is_closed = False
         self._method = str(environ["REQUEST_METHOD"])
@@ -106,7 +99,6 @@ class _Exchange:
     def start_response(
         self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
     ) -> Callable[[bytes], object]:
-        """Pass the status and the headers on, with ours."""
         self._status = status.partition(" ")[0]
         self._is_complete = any(name.lower() == "content-length" for name, _ in headers)
         ours = [("X-Request-Id", self._id), *_SECURITY_HEADERS]
@@ -116,6 +108,7 @@ class _Exchange:
 
     def refuse(self, error: CallerError) -> list[bytes]:
         """Answer with a problem where the web framework was never called, or failed."""
+        self._reason = error.code
         status, headers, body = to_problem(error, self._path, self._id)
         headers["Content-Length"] = str(len(body))
         self.start_response(f"{status.value} {status.phrase}", list(headers.items()))
@@ -132,10 +125,12 @@ class _Exchange:
 
     def __next__(self) -> bytes:
         try:
-            return next(self._chunks)
+            chunk = next(self._chunks)
         except BaseException:  # the end, too
             self.close()
             raise
+        self._bytes += len(chunk)
+        return chunk
 
     def close(self) -> None:
         """Say that nothing more is wanted; the server does so too when a caller leaves."""
@@ -162,54 +157,26 @@ class _Exchange:
             "request",
             method=self._method,
             path=self._path,
+            route=route,
             status=int(self._status),
             milliseconds=round(seconds * 1000, 1),
+            bytes=self._bytes,
+            client=self._environ.get("REMOTE_ADDR"),
+            version=self._service.version,
+            **({"key": key} if (key := self._environ.get(KEY)) else {}),
+            **({"reason": self._reason} if self._reason else {}),
         )
 
 
-def _read_body(environ: "WSGIEnvironment", limit: int) -> None:
-    """Put the whole body in place of the stream.
-
-    Raises:
-        BodyTooLarge: it has more than *limit* bytes.
-        MalformedBody: its Content-Length is no number, or it ends before that many bytes.
-        UnsupportedMediaType: it is compressed.
-    """
-    text = environ.get("CONTENT_LENGTH") or ""
-    if text and not (text.isascii() and text.isdigit()):
-        raise MalformedBody("Content-Length is not a whole number of bytes.")
-    stream = environ["wsgi.input"]
-    if text and int(text) > limit:
-        if not environ.get("HTTP_EXPECT"):  # else the caller waits for a word before it sends
-            _discard(stream, min(int(text), _MOST_DISCARDED * limit))
-        raise _too_large(limit, int(text))
-    is_delimited = bool(text) or environ.get("wsgi.input_terminated", False)
-    body = _read(stream, int(text) if text else limit + 1) if is_delimited else b""
-    if len(body) > limit:
-        _discard(stream, _MOST_DISCARDED * limit)
-        raise _too_large(limit, len(body))
-    if text and len(body) < int(text):
-        raise MalformedBody(f"The body ends after {len(body)} of {text} bytes.")
-    encoding = environ.get("HTTP_CONTENT_ENCODING", "identity")
-    if encoding != "identity":
+def _check(environ: "WSGIEnvironment") -> None:
+    """Refuse what the server has found wrong, and what web frameworks differ in."""
+    if refusal := environ.get(REFUSAL):
+        raise refusal
+    path = str(environ.get("PATH_INFO", ""))
+    if not path.startswith("/") or path.startswith("//"):
+        raise NotFound(f"There is no route {path[:100]!r}.")
+    if str(environ.get("HTTP_UPGRADE", "")).lower() == "websocket":
+        raise MalformedRequest("Upgrade is websocket; there are none here.")
+    encoding = str(environ.get("HTTP_CONTENT_ENCODING", ""))
+    if encoding.strip().lower() not in {"", "identity"}:
         raise UnsupportedMediaType(f"Content-Encoding is {encoding[:100]}; send the body as it is.")
-    environ["wsgi.input"] = io.BytesIO(body)
-    environ["CONTENT_LENGTH"] = str(len(body))
-
-
-def _read(stream: Any, size: int) -> bytes:
-    chunks = []
-    while size > 0 and (chunk := stream.read(size)):
-        chunks.append(chunk)
-        size -= len(chunk)
-    return b"".join(chunks)
-
-
-def _discard(stream: Any, size: int) -> None:
-    """Take in what a caller still sends: most listen for an answer only when they are done."""
-    while size > 0 and (chunk := stream.read(min(size, 65536))):
-        size -= len(chunk)
-
-
-def _too_large(limit: int, found: int) -> BodyTooLarge:
-    return BodyTooLarge(f"The body has {found} bytes or more; at most {limit} are accepted.")

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from openapi_pydantic import (
+    Components,
     Header,
     Info,
     MediaType,
@@ -17,21 +17,16 @@ from openapi_pydantic import (
     RequestBody,
     Response,
     Schema,
+    SecurityScheme,
     Server,
 )
 from openapi_pydantic.util import PydanticSchema, construct_open_api_with_schema_class
 from pydantic import BaseModel
-from pydantic_core import from_json, to_json
 
-from service.about import PROJECT, TITLE
-from service.logs import log
-from service.pipeline import Pipeline
-from service.smoke import SmokeError, read_examples
-from service.web.examples import bodies
-from service.web.problems import MEDIA_TYPE, Problem
-from service.web.requests import Context, Reply, Request
+from service.settings import PROJECT, TITLE
+from service.web.access import OPEN
+from service.web.requests import PROBLEM_JSON, Context, Problem, Reply, Request
 
-_EXAMPLES = Path(__file__).parents[3] / "examples"
 _PATH_PARAMETERS = {"name": "The model that is served.", "version": "The version that is served."}
 _CALL_PROBLEMS = {
     "400": "The body is not what its Content-Type says.",
@@ -50,6 +45,11 @@ _CALL_PROBLEMS = {
     "504": "No answer in time.",
 }
 """What a status means on the routes that call the model."""
+_KEY_PROBLEMS = {
+    "401": "No API key, or none that is known.",
+    "403": "The API key is not for this route.",
+    "429": "The API key has sent as much as it may, for now.",
+}
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,14 @@ class Route:
         responses = dict(self.answers)
         if self.method == "POST":
             parameters += [*self.headers, _TIMEOUT]
-            for status, meaning in _CALL_PROBLEMS.items():
+            for known, meaning in _CALL_PROBLEMS.items():
+                status = str(self.problem.refused.value) if known == "422" else known
                 responses[status] = problem(meaning, self.problem, retry_after=status == "503")
+        is_open = bool(OPEN.fullmatch(self.path))
+        for status, meaning in () if is_open else _KEY_PROBLEMS.items():
+            responses[status] = problem(meaning, self.problem, retry_after=status == "429")
         operation = Operation(
+            security=[] if is_open else None,
             operationId=self.operation,
             summary=str(self.handler.__doc__).partition("\n")[0].rstrip("."),
             tags=[self.tag],
@@ -111,31 +116,21 @@ def describe(routes: Iterable[Route]) -> bytes:
         servers=[Server(url=".")],  # where the document is, whatever a proxy puts before it
         info=Info(title=TITLE, version=PROJECT["version"], description=PROJECT["description"]),
         paths={route.path: route.item() for route in routes},
+        components=Components(
+            securitySchemes={
+                "bearer": SecurityScheme(type="http", scheme="bearer"),
+                "header": SecurityScheme.model_validate(
+                    {"type": "apiKey", "in": "header", "name": "X-API-Key"}
+                ),
+            }
+        ),
+        security=[{"bearer": []}, {"header": []}, {}],  # none, where the service has no keys
     )
     return (
         construct_open_api_with_schema_class(document)
         .model_dump_json(by_alias=True, exclude_none=True, exclude_unset=True)
         .encode()
     )
-
-
-def with_examples(description: bytes, pipeline: Pipeline) -> bytes:
-    """*description* with requests that this model answers, where ``examples/`` can be read."""
-    document, model = from_json(description), pipeline.model_version
-    names = {"name": model.name, "version": str(model.version)}
-    try:
-        examples = bodies(pipeline, read_examples(_EXAMPLES))
-    except (SmokeError, ValueError, KeyError) as error:
-        log.warning("no_examples", error=str(error))
-        examples = {}
-    for path, item in document["paths"].items():
-        for operation in item.values():
-            for each in operation.get("parameters", []):
-                if each["in"] == "path":
-                    each["example"] = names[each["name"]]
-            for media_type, example in examples.get(path, {}).items():
-                operation["requestBody"]["content"][media_type]["example"] = example
-    return to_json(document)
 
 
 def media(*models: type[BaseModel]) -> MediaType:
@@ -158,7 +153,7 @@ def problem(
     seconds = Header(description="Seconds to wait.", param_schema=Schema(type="integer", minimum=1))
     return Response(
         description=description,
-        content={MEDIA_TYPE: media(model)},
+        content={PROBLEM_JSON: media(model)},
         headers={"Retry-After": seconds} if retry_after else None,
     )
 
@@ -166,7 +161,6 @@ def problem(
 def parameter(
     name: str, place: Literal["path", "header"], description: str, schema: Schema | None = None
 ) -> Parameter:
-    """What a caller names in the path, or may send in a header."""
     facts = {
         "name": name,
         "in": place,

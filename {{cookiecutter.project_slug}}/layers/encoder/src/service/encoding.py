@@ -84,11 +84,7 @@ class Encoder:
             tokenizer.enable_truncation(max_length)
 
     def encode(self, text: str) -> Prepared:
-        """Make one input of the model from *text*.
-
-        Raises:
-            BadValue: *text* has too many tokens, and such texts are refused.
-        """
+        """Make one input of the model from *text*; ``BadValue`` where it has too many tokens."""
         encoding = self._tokenizer.encode(text)
         if self._refuses and len(encoding) > self._max_length:
             raise BadValue(f"{len(encoding)} tokens; at most {self._max_length} are accepted")
@@ -120,8 +116,7 @@ class Encoder:
     def check(self, arrays: Arrays) -> None:
         """See whether *arrays*, of one text, are what :meth:`encode` could have made.
 
-        Raises:
-            BadValue: they are not; the model would raise, or answer nonsense.
+        ``BadValue`` where they are not: the model would raise, or answer nonsense.
         """
         ids, mask = arrays["input_ids"], arrays["attention_mask"]
         if ids.shape != mask.shape:

@@ -226,6 +226,9 @@ def test_the_images_of_a_request_are_limited_together(tmp_path: Path) -> None:
     task.check_request([samples.RAW, samples.VALUE, b"no image"])  # 24 pixels each
     with pytest.raises(BadValue, match="72 pixels together; at most 48"):
         task.check_request([samples.RAW, samples.VALUE, samples.OTHER_RAW])
+    alone = Task(folder, manifests.read(folder), Settings(max_request_pixels=23))
+    with pytest.raises(BadValue, match="24 pixels; at most 23"):
+        alone.preprocess(samples.RAW)
 
 
 def test_arrays_that_a_caller_made_hold_finite_numbers(task: Task) -> None:

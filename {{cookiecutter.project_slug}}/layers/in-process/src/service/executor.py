@@ -1,6 +1,7 @@
 """The thread that runs the model, and the queue in front of it. Knows nothing of models or HTTP."""
 
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -77,22 +78,24 @@ class Executor(ABC, Generic[Prepared, Waiting]):
     def _seconds_until_served(self) -> float:
         """How long one more input would wait, as measured."""
 
-    def _enqueue(self, waiting: Sequence[Waiting]) -> None:
+    def _enqueue(self, waiting: Sequence[Waiting], deadline: float) -> None:
         """Queue all of *waiting*, or none.
 
         Raises:
             NotReady: the executor is not ready, or closed.
-            QueueFull: not all of *waiting* find a place.
+            QueueFull: not all of *waiting* find a place, or their turn comes after *deadline*.
         """
         with self._changed:
             if not self.is_ready:
                 raise NotReady("The model is not ready.", retry_after_seconds=1)
-            if len(self._queue) + len(waiting) > self._max_queued:
+            seconds = self._seconds_until_served()
+            is_full = len(self._queue) + len(waiting) > self._max_queued
+            if is_full or time.monotonic() + seconds > deadline:
                 self._metrics.shed.labels("queue_full").inc(len(waiting))
                 raise QueueFull(
-                    f"{len(self._queue)} inputs wait for the model, and {len(waiting)} more would "
-                    f"be over the {self._max_queued} that may.",
-                    retry_after_seconds=max(1, ceil(self._seconds_until_served())),
+                    f"{len(self._queue)} inputs wait for the model, {self._max_queued} may, and "
+                    f"{len(waiting)} more would wait for {seconds:.1f} seconds.",
+                    retry_after_seconds=max(1, ceil(seconds)),
                 )
             self._queue.extend(waiting)
             self._metrics.queued.set(len(self._queue))

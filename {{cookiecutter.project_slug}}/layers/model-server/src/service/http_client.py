@@ -54,7 +54,6 @@ class RetryBudget:
         self._lock = threading.Lock()
 
     def earn(self) -> None:
-        """Count an answer."""
         with self._lock:
             self._left = min(self.MOST, self._left + self.EARNED)
 
@@ -98,7 +97,6 @@ class _TimeLeft(urllib3.Timeout):
         self._end = end
 
     def clone(self) -> "_TimeLeft":
-        """What is left by now."""
         return _TimeLeft(self._end)
 
 
@@ -169,7 +167,6 @@ class HttpClient:
             response.release_conn()
 
     def close(self) -> None:
-        """Close the connections that nobody uses."""
         self._pool.close()
 
     def _chunks(self, response: BaseHTTPResponse, end: float) -> Generator[bytes]:
@@ -187,7 +184,6 @@ class HttpClient:
 
     @contextmanager
     def _translated(self) -> Generator[None]:
-        """Let errors of the library be ours."""
         try:
             yield
         except (HTTPError, OSError) as error:

@@ -50,7 +50,6 @@ from service.settings import Settings
 from service.texts import (
     Answer,
     Answers,
-    Completion,
     Ending,
     FinishReason,
     Generation,
@@ -79,31 +78,25 @@ class Server(Protocol):
     """A client of a model server, for one version of a model. Used by many threads."""
 
     def is_ready(self, *, timeout_seconds: float) -> bool:
-        """Whether the server serves the version.
-
-        Raises:
-            ServerError: the call failed.
-        """
+        """Whether the server serves the version; ``ServerError`` where it does not say."""
 
     # only: predict
     def predict(self, batch: Arrays, *, timeout_seconds: float) -> Arrays:
-        """The outputs for *batch*, with its leading axis.
-
-        Raises:
-            ServerError: there is no answer within the time, or it is none.
-        """
+        """The outputs for *batch*, with its leading axis; ``ServerError`` where there are none."""
 
     # end
     # only: text-generation
     def generate(
-        self, prompt: Prompt, *, timeout_seconds: float
+        self,
+        prompt: Prompt,
+        *,
+        timeout_seconds: float,
+        has_left: Callable[[], bool] | None = None,
     ) -> "Generator[int | FinishReason]":
         """The tokens that follow *prompt*, and at last why there are no more.
 
-        To be closed, so that the server hears that nobody waits.
-
-        Raises:
-            ServerError: there is no answer within the time, or it is none.
+        To be closed, so that the server hears that nobody waits; *has_left* is asked for that while
+        no token comes. ``ServerError`` where there is no answer within the time, or it is none.
         """
 
     # end
@@ -164,7 +157,6 @@ class Pipeline:
 
     @property
     def model_version(self) -> ModelVersion:
-        """Which model answers."""
         return self.manifest.model_version
 
     def start(self) -> None:
@@ -216,8 +208,7 @@ class Pipeline:
 
         Raises:
             InvalidInput: one or more cannot be read; names each.
-            NotReady, QueueFull, DeadlineExceeded, ModelFailed, ModelServerFailed,
-            ModelServerUnavailable: as their names say.
+            CallerError: as :meth:`run`.
         """
         deadline = time.monotonic() + timeout_seconds
         with self._metrics.preprocess_seconds.time():
@@ -246,7 +237,7 @@ class Pipeline:
         found: dict[int, Arrays] = {}
         for numbers in _alike(arrays, self._max_batch_size):
             batch = _stack([arrays[number] for number in numbers])
-            with self._upstream.call(deadline) as seconds:
+            with self._upstream.turn(deadline), self._upstream.call(deadline) as seconds:
                 outputs = self._call(batch, seconds)
             for row, number in enumerate(numbers):
                 found[number] = {name: array[row] for name, array in outputs.items()}
@@ -273,20 +264,9 @@ class Pipeline:
             self._threads.submit(self._follow, answer, deadline)
         return TextStream(answers, generations, self.task.tokenizer)
 
-    def complete(
-        self, generations: Sequence[Generation], *, timeout_seconds: float
-    ) -> list[Completion]:
-        """The whole texts; errors are those of :meth:`generate` and ``TextStream``."""
-        return self.generate(generations, timeout_seconds=timeout_seconds).completions()
-
     # end
     def _check_known(self) -> None:
-        """Make sure that the server may be called.
-
-        Raises:
-            NotReady: it has not shown yet that it has the right model.
-            ModelServerUnavailable: it is ill.
-        """
+        """Raise ``NotReady`` or ``ModelServerUnavailable`` where the server may not be called."""
         self._upstream.check()
         if not self._is_known:
             raise NotReady("The model server is not ready.", retry_after_seconds=1)
@@ -312,7 +292,8 @@ class Pipeline:
                 self._found(time.monotonic() - started)
             self._misses = 0
         except ServerError as error:
-            self._miss(str(error))
+            if self._upstream.answered < started:  # else it is busy, and well
+                self._miss(str(error))
         except WrongModel as error:
             self._lost(f"the model server has another model: {error}")
         finally:
@@ -355,12 +336,7 @@ class Pipeline:
             )
 
     def _call(self, batch: Arrays, seconds: float) -> Arrays:
-        """Call the server.
-
-        Raises:
-            ServerError: as ``Server.predict`` says.
-            Garbage: the answer does not fit the signature.
-        """
+        """Call the server; ``Garbage`` where its answer does not fit the signature."""
         outputs = self.server.predict(batch, timeout_seconds=seconds)
         rows = len(next(iter(batch.values())))
         for tensor in self.manifest.signature.outputs:
@@ -417,7 +393,13 @@ class Pipeline:
         metrics, prompt = self._metrics, answer.prompt
         with (
             self._upstream.call(deadline) as seconds,
-            contextlib.closing(self.server.generate(prompt, timeout_seconds=seconds)) as items,
+            contextlib.closing(
+                self.server.generate(
+                    prompt,
+                    timeout_seconds=seconds,
+                    has_left=lambda: answer.given_up is not None,
+                )
+            ) as items,
         ):
             for number, item in enumerate(items):
                 if ending := answer.given_up:
@@ -429,6 +411,8 @@ class Pipeline:
                 if isinstance(item, str):
                     return item
                 metrics.generated_tokens.inc()
+        if ending := answer.given_up:
+            return ending
         raise AssertionError("a stream ends with its reason")
     # end
 # only: predict
@@ -450,11 +434,7 @@ def _stack(arrays: Sequence[Arrays]) -> Arrays:
 
 
 def _check(tensor: Tensor, outputs: Arrays, rows: int) -> None:
-    """Check that *outputs* have *tensor*, for so many rows.
-
-    Raises:
-        Garbage: they do not.
-    """
+    """Raise ``Garbage`` unless *outputs* have *tensor*, for so many rows."""
     array = outputs.get(tensor.name)
     if array is None:
         raise Garbage(f'the answer has no "{tensor.name}", but {", ".join(outputs) or "nothing"}')

@@ -8,6 +8,9 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+# only: predict
+from math import ceil
+# end
 
 from service import errors
 from service.errors import (
@@ -21,6 +24,13 @@ from service.errors import (
 )
 from service.logs import log
 from service.metrics import Metrics
+# only: predict
+
+_SMOOTHING = 0.1
+"""Weight of the newest call in the measured time per call."""
+_MARGIN = 1.25
+"""By how much a call may take longer than those before it."""
+# end
 
 
 class CircuitBreaker:
@@ -28,9 +38,6 @@ class CircuitBreaker:
 
     Some failures in a row open the circuit, and nothing is sent. A probe closes it again; no
     caller's request is spent on finding out (https://martinfowler.com/bliki/CircuitBreaker.html).
-
-    Args:
-        failures: in a row, until it opens.
     """
 
     def __init__(self, failures: int) -> None:
@@ -46,7 +53,6 @@ class CircuitBreaker:
                 self._failures = 0
 
     def failed(self) -> None:
-        """The server has given no answer, or a wrong one."""
         with self._lock:
             self._failures += 1
             self.is_open = self.is_open or self._failures >= self._most
@@ -74,32 +80,60 @@ class Upstream:
 
     def __init__(self, metrics: Metrics, *, failures: int, patience_seconds: float) -> None:
         self.breaker = CircuitBreaker(failures)
+        self.answered = 0.0  # when, by time.monotonic(), a call last was
         self._metrics = metrics
         self._patience_seconds = patience_seconds
+        # only: predict
+        self._lock = threading.Lock()
+        self._under_way = 0
+        self._seconds_per_call = 0.0
+        # end
 
     def check(self) -> None:
-        """Make sure that the server may be called.
-
-        Raises:
-            ModelServerUnavailable: the circuit is open.
-        """
+        """Raise ``ModelServerUnavailable`` while the circuit is open."""
         if self.breaker.is_open:
             raise ModelServerUnavailable(
                 "The model server is ill and left alone until it has recovered.",
                 retry_after_seconds=1,
             )
 
+    # only: predict
     @contextmanager
-    def call(self, deadline: float) -> Iterator[float]:
-        """Count one call of the server, made in the ``with`` block; gives the seconds that it has.
+    def turn(self, deadline: float) -> Iterator[None]:
+        """Take a turn for one call, made in the ``with`` block; servers have long queues.
 
         Args:
             deadline: ``time.monotonic()`` when the caller gives up.
 
         Raises:
-            ModelServerUnavailable: the circuit is open; or the server was not reached.
-            ModelServerFailed, QueueFull, DeadlineExceeded, ModelFailed: as their names say, for a
-                ``ServerError`` in the block.
+            QueueFull: as measured, the answer would come later.
+        """
+        started = time.monotonic()
+        with self._lock:
+            before, seconds = self._under_way, (self._under_way + 1) * self._seconds_per_call
+            if before and started + _MARGIN * seconds > deadline:
+                raise QueueFull(
+                    f"{before} calls of the model server are under way, and one more would take "
+                    f"{seconds:.1f} seconds.",
+                    retry_after_seconds=max(1, ceil(seconds)),
+                )
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            newest = (time.monotonic() - started) / (before + 1)
+            with self._lock:
+                self._under_way -= 1
+                known = self._seconds_per_call or newest
+                self._seconds_per_call = known + _SMOOTHING * (newest - known)
+
+    # end
+    @contextmanager
+    def call(self, deadline: float) -> Iterator[float]:
+        """Count one call of the server, made in the ``with`` block; gives the seconds that it has.
+
+        An open circuit, and a ``ServerError`` in the block, become what the caller is told.
+        *deadline* is ``time.monotonic()`` when the caller gives up.
         """
         self.check()
         started = time.monotonic()
@@ -113,6 +147,7 @@ class Upstream:
             raise to_caller_error(error) from error
         else:
             self.breaker.succeeded()
+            self.answered = time.monotonic()
             self._metrics.calls.labels("ok").inc()
         finally:
             self._metrics.call_seconds.observe(time.monotonic() - started)

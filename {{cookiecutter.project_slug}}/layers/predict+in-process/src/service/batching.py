@@ -79,10 +79,10 @@ class MicroBatcher(Executor[Run[In, Out], _Waiting[In, Out]], Generic[In, Out]):
 
         Raises:
             NotReady: the executor is not ready, or closed.
-            QueueFull: not all of *values* find a place.
+            QueueFull: not all of *values* find a place, or one in time.
         """
         waiting = [_Waiting[In, Out](value, deadline) for value in values]
-        self._enqueue(waiting)
+        self._enqueue(waiting, deadline)
         return [each.answer for each in waiting]
 
     def _seconds_until_served(self) -> float:

@@ -5,16 +5,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from service.errors import BadValue, DeadlineExceeded, FieldError, InvalidInput
+from service.errors import BadValue, DeadlineExceeded, InvalidInput, ProblemField
 from service.owner import Prepared, Task
 
 
 class Preprocessing:
-    """Preprocesses for all requests of a process.
-
-    Args:
-        at_a_time: most inputs at a time; others wait for their turn.
-    """
+    """Preprocesses for all requests of a process, so many inputs *at_a_time*."""
 
     def __init__(self, at_a_time: int) -> None:
         self._turns = threading.BoundedSemaphore(at_a_time)
@@ -39,7 +35,7 @@ class Preprocessing:
                 with self._turn(deadline):
                     prepared.append(task.preprocess(value))
             except BadValue as error:
-                wrong.append(FieldError(name, str(error)))
+                wrong.append(ProblemField(field=name, detail=str(error)))
         if wrong:
             raise InvalidInput(f"{wrong[0].field}: {wrong[0].detail}", fields=wrong)
         return prepared

@@ -1,14 +1,12 @@
 """``/predict``: every way to ask, every wrong one, from outside."""
 
-import io
 import json
-from typing import Any
 
 import httpx
 import pytest
 import samples
 from asking import assert_problem
-from conftest import MakeService, Service
+from conftest import Service
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -162,14 +160,6 @@ def test_a_wrong_body_of_another_type_is_refused(
     assert_problem(response, status, code, field)
 
 
-def test_a_chunked_body_is_read_and_limited_too(make_service: MakeService) -> None:
-    service = make_service(max_body_bytes=len(samples.RAW))
-    service.wait_until_ready()
-
-    assert ask_chunked(service, samples.RAW) == "200 OK"
-    assert ask_chunked(service, samples.RAW + b"x").startswith("413 ")
-
-
 @given(
     content_type=st.sampled_from(
         ["application/json", "multipart/form-data; boundary=b", *RAW_MEDIA_TYPES, "text/plain"]
@@ -210,29 +200,3 @@ def test_answers_are_as_described(service: Service) -> None:
 def post_json(service: Service, value: object) -> httpx.Response:
     headers = {"Content-Type": "application/json"}
     return service.client.post("/predict", content=json.dumps(value), headers=headers)
-
-
-def ask_chunked(service: Service, body: bytes) -> str:
-    """The status of a request whose length is not known beforehand."""
-    statuses = []
-    environ = {
-        "REQUEST_METHOD": "POST",
-        "PATH_INFO": "/predict",
-        "SCRIPT_NAME": "",
-        "QUERY_STRING": "",
-        "SERVER_NAME": "service.test",
-        "SERVER_PORT": "80",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "CONTENT_TYPE": samples.RAW_MEDIA_TYPE,
-        "HTTP_TRANSFER_ENCODING": "chunked",
-        "wsgi.url_scheme": "http",
-        "wsgi.input": io.BytesIO(body),
-        "wsgi.input_terminated": True,
-        "wsgi.errors": io.StringIO(),
-    }
-
-    def start_response(status: str, _headers: object, _info: object = None) -> Any:
-        statuses.append(status)
-
-    list(service.app(environ, start_response))
-    return statuses[0]

@@ -100,7 +100,6 @@ def from_checkpoint(folder: Path, parameters: Parameters, label_count: int) -> N
         folder,
         config=_config(parameters, label_count),
         dtype=torch.float32,
-        use_safetensors=True,
         ignore_mismatched_sizes=True,
         output_loading_info=True,
     )

@@ -4,7 +4,12 @@ import contextlib
 import json
 import threading
 import time
+# only: predict
 from collections.abc import Generator
+# end
+# only: text-generation
+from collections.abc import Callable, Generator
+# end
 from contextlib import contextmanager
 # only: text-generation
 from dataclasses import asdict
@@ -52,11 +57,7 @@ class Key:
         self._key = ""
 
     def read(self) -> str:
-        """The token as it was read last.
-
-        Raises:
-            Refused: there is no file yet, or it holds none.
-        """
+        """The token as it was read last; ``Refused`` where there is none yet."""
         return self._key or self.read_again()
 
     def read_again(self) -> str:
@@ -95,11 +96,7 @@ class ModelServer:
         self.close = self._http.close
 
     def is_ready(self, *, timeout_seconds: float) -> bool:
-        """Whether the version is registered; its worker may still be loading it.
-
-        Raises:
-            ServerError: the call failed.
-        """
+        """Whether the version is registered; its worker may still be loading it."""
         with self._open("OPTIONS", None, timeout_seconds) as (status, chunks):
             answer = b"".join(chunks)
         if status == HTTPStatus.NOT_FOUND:
@@ -122,7 +119,11 @@ class ModelServer:
     # end
     # only: text-generation
     def generate(
-        self, prompt: Prompt, *, timeout_seconds: float
+        self,
+        prompt: Prompt,
+        *,
+        timeout_seconds: float,
+        has_left: Callable[[], bool] | None = None,
     ) -> "Generator[int | FinishReason]":
         """What follows *prompt*, as ``Server`` says; a line of JSON for each step."""
         request = {
@@ -134,7 +135,10 @@ class ModelServer:
         body = json.dumps(request).encode()
         with self._post(body, timeout_seconds) as chunks:
             for line in _lines(chunks):
-                yield from _items(line)
+                if has_left and has_left():
+                    return
+                if line:
+                    yield from _items(line)
                 if b"finish_reason" in line:
                     return
         raise Unreachable("TorchServe has broken off within a text")
@@ -142,11 +146,7 @@ class ModelServer:
     # end
     @contextmanager
     def _post(self, body: bytes, seconds: float) -> Generator[Generator[bytes]]:
-        """The model's answer to *body*, as it comes.
-
-        Raises:
-            ServerError: there is no answer within the time, or TorchServe refuses.
-        """
+        """The model's answer to *body*, as it comes; ``ServerError`` where TorchServe refuses."""
         with self._open("POST", body, seconds) as (status, chunks):
             if status != HTTPStatus.OK:
                 raise _to_error(status, b"".join(chunks))
@@ -201,21 +201,15 @@ def _to_error(status: int, answer: bytes) -> ServerError:
 
 
 def _lines(chunks: Generator[bytes]) -> Generator[bytes]:
-    """The lines that are not empty; TorchServe sends empty ones while nothing comes."""
+    """The lines; TorchServe sends empty ones while nothing comes."""
     rest = b""
     for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")
-        yield from filter(None, lines)
+        yield from lines
 
 
 def _items(line: bytes) -> "Generator[int | FinishReason]":
-    """What one step has brought.
-
-    Raises:
-        InputFailed: the model raised on this prompt.
-        Refused: the handler does not take the prompt.
-        Garbage: *line* is none of the handler's.
-    """
+    """What one step has brought; ``ServerError`` where it is an error, or no step."""
     try:
         step = json.loads(line)
         tokens = [int(token) for token in step.get("tokens", [])]

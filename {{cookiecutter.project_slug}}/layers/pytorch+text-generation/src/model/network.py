@@ -1,7 +1,7 @@
 """The GPT-class network, one step of it, and how it learns. Knows nothing of texts or formats.
 
 transformers' Auto classes choose the architecture by the configuration's ``model_type``: Llama,
-GPT-2, Mistral, Qwen and their like. The starter's configuration is :data:`STARTER`.
+GPT-2, Mistral, Qwen, Gemma 3 and their like. The starter's configuration is :data:`STARTER`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,6 +18,7 @@ from transformers.utils import logging
 from model.preprocess import Parameters
 from service.errors import OwnerError
 from service.manifest import Arrays
+from service.model import masks
 from service.runtime import DEVICE
 from service.training import UNKNOWN, Recipe
 
@@ -33,6 +34,9 @@ STARTER: dict[str, Any] = {
     "max_position_embeddings": 512,
     "tie_word_embeddings": True,
 }
+
+LAYER_TYPES = {"full_attention", "sliding_attention"}
+"""Kinds of layers that a step can run."""
 
 
 class Network(nn.Module):
@@ -68,7 +72,7 @@ class Network(nn.Module):
             cache.update(keys_and_values[:, layer, 0], keys_and_values[:, layer, 1], layer)
         found = self.model(
             input_ids=tokens,
-            attention_mask=_mask(lengths, new, read),
+            attention_mask=masks(self.model.config, lengths, new, read),
             position_ids=lengths[:, None] + torch.arange(new, device=tokens.device),
             cache=cache,
             use_cache=True,
@@ -81,18 +85,6 @@ class Network(nn.Module):
         return found.logits[:, 0], torch.stack(present, 1).transpose(3, 4)
 
 
-def _mask(lengths: torch.Tensor, new: int, read: int) -> torch.Tensor:
-    """What each new token may look at, added to the attention's scores: ``(N, 1, T, P + T)``."""
-    rows = lengths.shape[0]  # not len(), which torch.export takes for a constant
-    before = torch.arange(read, device=lengths.device) < lengths[:, None]  # (N, P)
-    order = torch.arange(new, device=lengths.device)
-    among = order <= order[:, None]  # (T, T)
-    allowed = torch.cat(
-        [before[:, None, None].expand(-1, 1, new, -1), among.expand(rows, 1, -1, -1)], -1
-    )
-    return torch.where(allowed, 0.0, torch.finfo(torch.float32).min)
-
-
 def configure(base: Path | None, vocabulary_size: int) -> dict[str, Any]:
     """What a network is built from: a checkpoint's configuration, or the starter's.
 
@@ -101,20 +93,39 @@ def configure(base: Path | None, vocabulary_size: int) -> dict[str, Any]:
         vocabulary_size: of the starter's tokenizer.
 
     Raises:
-        OwnerError: the checkpoint's configuration is of an unknown network.
+        OwnerError: the checkpoint's network is unknown, or asks for what a step cannot do.
     """
     if base is None:
         return {**STARTER, "vocab_size": vocabulary_size}
     try:
-        config: dict[str, Any] = AutoConfig.from_pretrained(
-            base, trust_remote_code=False
-        ).to_diff_dict()
+        config = AutoConfig.from_pretrained(base, trust_remote_code=False)
     except Exception as error:  # transformers raises many kinds
         raise OwnerError(
             f'The config.json of the base model in "{base}" is unknown to transformers. '
             f"{type(error).__name__}: {str(error).splitlines()[0]}"
         ) from error
-    return config
+    _check(config)
+    found: dict[str, Any] = config.to_diff_dict()
+    return found
+
+
+def _check(config: PreTrainedConfig) -> None:
+    """Refuse by name what a step cannot do as transformers does it."""
+    rope: Any = getattr(config, "rope_parameters", None) or {}
+    found = {
+        "layer_types": set(getattr(config, "layer_types", ())) - LAYER_TYPES,
+        # Their frequencies would depend on the longest of the rows side by side.
+        "rope_type": {rope.get("rope_type")} & {"dynamic", "longrope"},
+        "is_encoder_decoder": config.is_encoder_decoder,
+        "use_bidirectional_attention": getattr(config, "use_bidirectional_attention", False),
+    }
+    for name, refused in found.items():
+        if refused:
+            value = min(refused) if isinstance(refused, set) else refused
+            raise OwnerError(
+                f"The base model's {name} is {value!r}, which cannot be served here. "
+                "Take a decoder with full or sliding attention and positions that do not change."
+            )
 
 
 def dimensions(network: dict[str, Any]) -> dict[str, int]:
@@ -146,7 +157,6 @@ def from_checkpoint(folder: Path, parameters: Parameters, _label_count: int = 0)
         folder,
         config=_config(parameters.network),
         dtype=torch.float32,
-        use_safetensors=True,
         ignore_mismatched_sizes=True,
         output_loading_info=True,
     )

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,11 +11,17 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
+from service.artefacts import check_pt, check_pt2
 from service.errors import OwnerError
 from service.manifest import Arrays, Artefact, Manifest, Signature
 from service.owner import Parameters
+# only: text-generation
+from service.steps import Steps
+# end
 
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+ASKED = os.environ.get("DEVICE", "")
+"""The device that the owner asks for; empty for a GPU where there is one."""
+DEVICE = torch.device("cuda" if ASKED != "cpu" and torch.cuda.is_available() else "cpu")
 
 Graph: TypeAlias = Callable[..., Any]
 """The signature's inputs, as tensors in order, to its outputs: a tensor, or a tuple of several."""
@@ -27,29 +34,21 @@ Loader: TypeAlias = Callable[[Path, Manifest, int], Graph]
 
 
 def load(folder: Path, manifest: Manifest, artefact: Artefact, threads: int) -> Predict:
-    """Load *artefact* of the model version in *folder*, to be run with arrays.
-
-    Args and errors are those of :func:`load_graph`.
-    """
+    """Load *artefact* as :func:`load_graph` does, to be run with arrays."""
     return predictor(load_graph(folder, manifest, artefact, threads), manifest.signature)
 
 
 def load_graph(folder: Path, manifest: Manifest, artefact: Artefact, threads: int) -> Graph:
-    """Load *artefact* of the model version in *folder*.
+    """Load *artefact* of the model version in *folder*, whose files are taken to be checked.
 
-    Args:
-        folder: the version's.
-        manifest: the version's; its files are taken to be checked.
-        artefact: one of the manifest's.
-        threads: threads for one inference, at least 1.
-
-    Raises:
-        OwnerError: no loader for the format, a library is missing, or the file does not load.
+    ``OwnerError`` where there is no loader for the format, a library or DEVICE is missing, the file
+    does not load, or it would do more than compute.
     """
     if artefact.format not in LOADERS:
         accepted = ", ".join(LOADERS)
         raise OwnerError(f'Format "{artefact.format}" is not one of those served: {accepted}.')
     limit_threads(threads)
+    check_device()
     try:
         return LOADERS[artefact.format](folder / artefact.path, manifest, threads)
     except OwnerError:
@@ -97,6 +96,7 @@ def quiet() -> Iterator[None]:
 def _load_pt2(path: Path, _manifest: Manifest, _threads: int) -> Graph:
     from torch.export.passes import move_to_device_pass  # noqa: PLC0415 - slow to import
 
+    check_pt2(path)
     program = torch.export.load(path)
     if DEVICE.type != "cpu":
         program = move_to_device_pass(program, DEVICE)
@@ -107,6 +107,7 @@ def _load_pt2(path: Path, _manifest: Manifest, _threads: int) -> Graph:
 
 
 def _load_pt(path: Path, _manifest: Manifest, _threads: int) -> Graph:
+    check_pt(path)
     with quiet():
         module: Graph = torch.jit.load(path, map_location=DEVICE)  # type: ignore[no-untyped-call]
     return module
@@ -138,8 +139,21 @@ def _load_onnx(path: Path, manifest: Manifest, threads: int) -> Graph:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    providers = onnxruntime.get_available_providers()
+    # As threads.py says of PyTorch's: without it they spin between requests, too.
+    options.add_session_config_entry("session.intra_op.spin_duration_us", "20")
+    providers = ["CPUExecutionProvider"]
+    if DEVICE.type != "cpu":
+        providers = onnxruntime.get_available_providers()
+        if ASKED and "CUDAExecutionProvider" not in providers:
+            raise OwnerError(
+                f"DEVICE is {ASKED!r}, and the installed onnxruntime knows CPUs alone. Install "
+                "onnxruntime-gpu in its place, or choose another format by MODEL_FORMAT."
+            )
     session = onnxruntime.InferenceSession(path, options, providers=providers)
+    # only: text-generation
+    if "past" not in {each.name for each in session.get_inputs()}:
+        return Steps(session, manifest.signature)
+    # end
     inputs = [entry.name for entry in manifest.signature.inputs]
     outputs = [entry.name for entry in manifest.signature.outputs]
 
@@ -164,8 +178,19 @@ def _tensor(array: np.ndarray[Any, np.dtype[Any]]) -> torch.Tensor:
     return torch.from_numpy(np.require(array, requirements=["C", "W"])).to(DEVICE)
 
 
+def check_device() -> None:
+    """Refuse a device that was asked for and is not there, rather than compute on another."""
+    if ASKED not in {"", "cpu", "cuda"}:
+        raise OwnerError(f'DEVICE is {ASKED!r}; "cpu", "cuda" or nothing is accepted.')
+    if ASKED == "cuda" and DEVICE.type != "cuda":
+        why = "sees no GPU" if torch.version.cuda else "was built for CPUs"
+        raise OwnerError(
+            f'DEVICE is "cuda", and PyTorch {torch.__version__} {why}. Run it where a GPU is, in '
+            'an image that was built with OVERLAY=gpu; or leave DEVICE empty, or say "cpu".'
+        )
+
+
 def limit_threads(threads: int) -> None:
-    """Let one inference, or one step of a training, use so many threads."""
     torch.set_num_threads(threads)
     with contextlib.suppress(RuntimeError):  # set before: it can be set once a process
         torch.set_num_interop_threads(1)

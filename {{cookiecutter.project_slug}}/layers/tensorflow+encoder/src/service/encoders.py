@@ -82,11 +82,7 @@ FAMILIES: dict[str, Callable[[dict[str, Any]], Backbone]] = {
 
 
 def build(config: dict[str, Any]) -> Backbone:
-    """The encoder of *config*, which has learnt nothing yet.
-
-    Raises:
-        OwnerError: it is not one of those that are known here.
-    """
+    """The encoder of *config*, untrained; ``OwnerError`` where it is none that is known here."""
     return FAMILIES[_refuse_others(config, "model_type", list(FAMILIES))](config)
 
 

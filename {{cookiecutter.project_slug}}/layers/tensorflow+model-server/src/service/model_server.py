@@ -5,7 +5,7 @@ import time
 from typing import Any
 # end
 # only: text-generation
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 # end
 
 import numpy as np
@@ -23,13 +23,14 @@ from service.manifest import Arrays, Manifest
 # end
 from service.owner import Parameters
 from service.settings import Settings
-from service.tensorflow_serving import connect
 # only: predict
+from service.tensorflow_serving import connect
 
 FULL_BATCH = 32
 """Rows that share a run with none: ``max_batch_size`` in ``model_server/batching.config``."""
 # end
 # only: text-generation
+from service.tensorflow_serving import Left, connect
 from service.texts import FinishReason, Prompt
 
 SHORTEST = 16
@@ -131,12 +132,16 @@ class ModelServer:
     # end
     # only: text-generation
     def generate(
-        self, prompt: Prompt, *, timeout_seconds: float
+        self,
+        prompt: Prompt,
+        *,
+        timeout_seconds: float,
+        has_left: Callable[[], bool] | None = None,
     ) -> "Generator[int | FinishReason]":
         """The tokens that follow *prompt*, all at once, as ``Server`` says.
 
-        TensorFlow Serving sends no part of an answer before the whole, and goes on when nobody
-        waits any more.
+        TensorFlow Serving sends no part of an answer before the whole. It may go on with a text
+        for which nobody waits.
         """
         length = len(prompt.tokens)
         known = next((each for each in self._lengths if each >= length), None)
@@ -145,12 +150,16 @@ class ModelServer:
                 f"the prompt has {length} tokens and {len(prompt.end_tokens)} end tokens; at most "
                 f"{self._lengths[-1]} and {MOST_END_TOKENS} are accepted"
             )
-        outputs = self.transport.predict(
-            signature_name(known),
-            self._request(prompt, known),
-            {"new_tokens": "int64", "standing": "int32"},
-            seconds=timeout_seconds,
-        )
+        try:
+            outputs = self.transport.predict(
+                signature_name(known),
+                self._request(prompt, known),
+                {"new_tokens": "int64", "standing": "int32"},
+                seconds=timeout_seconds,
+                has_left=has_left,
+            )
+        except Left:
+            return
         tokens, standing = self._read(outputs)
         yield from tokens
         if standing == _FAILED:
@@ -166,7 +175,7 @@ class ModelServer:
         # The numbers that the sampler of one sequence would draw, one for each token.
         uniforms = np.zeros((1, self._parameters.context_length))
         if how.temperature:
-            drawn = np.random.default_rng(how.seed).random(prompt.max_new_tokens)
+            drawn = how.random.random(prompt.max_new_tokens)
             uniforms[0, : len(drawn)] = drawn
         vocabulary = self._parameters.vocabulary_size
         return {

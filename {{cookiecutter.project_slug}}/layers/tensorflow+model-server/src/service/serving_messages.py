@@ -112,11 +112,7 @@ def to_request(spec: ModelSpec, arrays: Arrays) -> Any:
 
 
 def to_array(tensor: Any) -> npt.NDArray[Any]:
-    """The array in a message.
-
-    Raises:
-        Garbage: its type is not supported, or its numbers do not fill its shape.
-    """
+    """The array in a message; ``Garbage`` where its type is not known, or its shape not filled."""
     if tensor.dtype not in _DTYPES:
         raise Garbage(f"a tensor has the type {tensor.dtype}; {_DTYPES} are accepted")
     dtype = np.dtype(_DTYPES[tensor.dtype])

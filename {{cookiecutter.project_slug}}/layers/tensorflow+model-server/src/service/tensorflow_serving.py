@@ -29,6 +29,8 @@ _GRPC = "grpc://"
 _CUT = 300
 """Characters of the server's own words that are kept."""
 _MESSAGE_BYTES = 64 * 1024 * 1024
+_LOOK_SECONDS = 0.1
+"""After so long without an answer it is seen to whether somebody waits for it."""
 
 _SERVICE_CONFIG = {
     "loadBalancingConfig": [{"round_robin": {}}],  # over the addresses of a name
@@ -67,18 +69,24 @@ _OPTIONS = [
 ]
 
 
+class Left(Exception):
+    """Nobody waited any more, so the call was ended."""
+
+
 class Transport(Protocol):
     """What both interfaces can do, for all threads of this process."""
 
     def is_ready(self, *, timeout_seconds: float) -> bool:
-        """Whether the version is loaded and warm.
-
-        Raises:
-            ServerError: the call failed.
-        """
+        """Whether the version is loaded and warm; ``ServerError`` where the call failed."""
 
     def predict(
-        self, signature_name: str, inputs: Arrays, dtypes: Mapping[str, str], *, seconds: float
+        self,
+        signature_name: str,
+        inputs: Arrays,
+        dtypes: Mapping[str, str],
+        *,
+        seconds: float,
+        has_left: Callable[[], bool] | None = None,
     ) -> Arrays:
         """The named outputs of a signature.
 
@@ -87,9 +95,11 @@ class Transport(Protocol):
             inputs: named arrays with a leading batch axis.
             dtypes: of the outputs, which JSON does not tell.
             seconds: for the whole call.
+            has_left: whether nobody waits any more; gRPC then ends the call.
 
         Raises:
             ServerError: there is no answer within the time, or it is none.
+            Left: as its name says.
         """
 
     def close(self) -> None:
@@ -131,12 +141,19 @@ class GrpcTransport:
         return any(each.state == AVAILABLE for each in answer.model_version_status)
 
     def predict(
-        self, signature_name: str, inputs: Arrays, _dtypes: Mapping[str, str], *, seconds: float
+        self,
+        signature_name: str,
+        inputs: Arrays,
+        _dtypes: Mapping[str, str],
+        *,
+        seconds: float,
+        has_left: Callable[[], bool] | None = None,
     ) -> Arrays:
         """As ``Transport`` says."""
         spec = ModelSpec(name=self._name, version=self._version, signature_name=signature_name)
+        call = self._predict.future(to_request(spec, inputs), timeout=seconds)
         try:
-            answer = self._predict(to_request(spec, inputs), timeout=seconds)
+            answer = _wait(call, has_left) if has_left else call.result()
         except grpc.RpcError as error:
             raise self._to_error(error) from error
         return {name: to_array(tensor) for name, tensor in answer.outputs.items()}
@@ -145,13 +162,12 @@ class GrpcTransport:
         """Close the connection."""
         self._channel.close()
 
-    def _method(self, path: str, answer: type[proto.Message]) -> Callable[..., Any]:
-        method: Callable[..., Any] = self._channel.unary_unary(
+    def _method(self, path: str, answer: type[proto.Message]) -> Any:
+        return self._channel.unary_unary(
             path,
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=answer.pb().FromString,
         )
-        return method
 
     def _to_error(self, error: Any) -> ServerError:
         """What a call that failed means; *error* is of ``grpc``, which carries no types."""
@@ -160,6 +176,18 @@ class GrpcTransport:
         if code == grpc.StatusCode.UNAVAILABLE and "queue" in words:
             return errors.Busy(message)
         return _GRPC_ERRORS.get(code, errors.Failed)(message)
+
+
+def _wait(call: Any, has_left: Callable[[], bool]) -> Any:
+    """The answer to *call*, which ends as soon as nobody waits."""
+    while True:
+        try:
+            return call.result(timeout=_LOOK_SECONDS)
+        except grpc.FutureTimeoutError:
+            if has_left():
+                call.cancel()
+        except grpc.FutureCancelledError:
+            raise Left from None
 
 
 _GRPC_ERRORS: dict[Any, type[ServerError]] = {
@@ -198,7 +226,13 @@ class RestTransport:
         return "AVAILABLE" in states
 
     def predict(
-        self, signature_name: str, inputs: Arrays, dtypes: Mapping[str, str], *, seconds: float
+        self,
+        signature_name: str,
+        inputs: Arrays,
+        dtypes: Mapping[str, str],
+        *,
+        seconds: float,
+        has_left: Callable[[], bool] | None = None,  # noqa: ARG002 - HTTP/1.1 cannot be told
     ) -> Arrays:
         """As ``Transport`` says."""
         request = {

@@ -87,11 +87,7 @@ FAMILIES = {
 
 
 def family_of(config: Config) -> Family:
-    """The family that *config* names.
-
-    Raises:
-        OwnerError: it is none of those that are known here.
-    """
+    """The family that *config* names; ``OwnerError`` where it is none of those known here."""
     name = config.get("model_type")
     if name not in FAMILIES:
         raise OwnerError(
@@ -105,8 +101,10 @@ def _rope_options(config: Config) -> dict[str, Any]:
     rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
     theta = rope.get("rope_theta") or config.get("rope_theta") or 10_000.0
     options = {"rope_max_wavelength": theta}
-    if rope.get("rope_type", "default") != "llama3":
-        _refuse_others(rope, "rope_type", "default")
+    kind = rope.get("rope_type") or rope.get("type")  # as transformers 4 had it before
+    _refuse_others(rope, "partial_rotary_factor", 1.0)
+    if kind != "llama3":
+        _refuse_others({"rope_type": kind}, "rope_type", "default")
         return options
     return {
         **options,

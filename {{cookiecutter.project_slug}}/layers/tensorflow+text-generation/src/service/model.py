@@ -52,6 +52,9 @@ class Model:
         copied = self._read(tf.constant([source], tf.int64), tf.constant(length, tf.int64))
         self._write(tf.constant([target], tf.int64), tf.constant([0], tf.int64), copied)
 
+    def forget(self, row: int) -> None:
+        """Keep the memory of *row*, which a variable cannot give back in part."""
+
     def _take(self, past: Any) -> None:
         """Keep *past* from now on."""
         self._past = tf.Variable(past, trainable=False)

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,10 @@ from typing import Any, TypeAlias
 from service.errors import OwnerError
 from service.framework import keras, tf
 from service.manifest import Arrays, Artefact, Manifest, Signature
+from service.saved_models import check_saved_model
+
+ASKED = os.environ.get("DEVICE", "")
+"""The device that the owner asks for; empty for a GPU where there is one."""
 
 Graph: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 """Named inputs, as tensors, to named outputs."""
@@ -22,29 +27,21 @@ Loader: TypeAlias = Callable[[Path, Signature], Graph]
 
 
 def load(folder: Path, manifest: Manifest, artefact: Artefact, threads: int) -> Predict:
-    """Load *artefact* of the model version in *folder*, to be run with arrays.
-
-    Args and errors are those of :func:`load_graph`.
-    """
+    """Load *artefact* as :func:`load_graph` does, to be run with arrays."""
     return predictor(load_graph(folder, manifest, artefact, threads), manifest.signature)
 
 
 def load_graph(folder: Path, manifest: Manifest, artefact: Artefact, threads: int) -> Graph:
-    """Load *artefact* of the model version in *folder*.
+    """Load *artefact* of the model version in *folder*, whose files are taken to be checked.
 
-    Args:
-        folder: the version's.
-        manifest: the version's; its files are taken to be checked.
-        artefact: one of the manifest's.
-        threads: threads for one inference, at least 1.
-
-    Raises:
-        OwnerError: no loader for the format, a library is missing, or the file does not load.
+    ``OwnerError`` where there is no loader for the format, a library or DEVICE is missing, the file
+    does not load, or it would do more than compute.
     """
     if artefact.format not in LOADERS:
         accepted = ", ".join(LOADERS)
         raise OwnerError(f'Format "{artefact.format}" is not one of those served: {accepted}.')
     limit_threads(threads)
+    check_device()
     try:
         return LOADERS[artefact.format](folder / artefact.path, manifest.signature)
     except OwnerError:
@@ -98,6 +95,7 @@ def quiet() -> Iterator[None]:
 
 
 def _load_saved_model(path: Path, _signature: Signature) -> Graph:
+    check_saved_model(path)
     model = tf.saved_model.load(str(path))
     graph = model.signatures["serving_default"]
 
@@ -122,7 +120,7 @@ def _load_h5(path: Path, signature: Signature) -> Graph:
     # This format has the names of layers without those of their packages.
     layers = {layer.__name__: layer for layer in keras.saving.get_custom_objects().values()}
     with quiet():
-        model = keras.models.load_model(path, custom_objects=layers, compile=False)
+        model = keras.models.load_model(path, custom_objects=layers, compile=False, safe_mode=True)
     return compiled(lambda inputs: model(inputs, training=False), signature)
 
 
@@ -144,8 +142,22 @@ LOADERS: dict[str, Loader] = {
 }
 
 
+def check_device() -> None:
+    """Refuse a device that was asked for and is not there, rather than compute on another."""
+    if ASKED not in {"", "cpu", "cuda"}:
+        raise OwnerError(f'DEVICE is {ASKED!r}; "cpu", "cuda" or nothing is accepted.')
+    if ASKED == "cpu":
+        with contextlib.suppress(RuntimeError):  # TensorFlow runs already: too late in this process
+            tf.config.set_visible_devices([], "GPU")
+    if ASKED == "cuda" and not tf.config.list_physical_devices("GPU"):
+        why = "sees no GPU" if tf.test.is_built_with_cuda() else "was built for CPUs"
+        raise OwnerError(
+            f'DEVICE is "cuda", and TensorFlow {tf.__version__} {why}. Run it where a GPU is, in '
+            'an image that was built with OVERLAY=gpu; or leave DEVICE empty, or say "cpu".'
+        )
+
+
 def limit_threads(threads: int) -> None:
-    """Let one inference, or one step of a training, use so many threads."""
     with contextlib.suppress(RuntimeError):  # TensorFlow runs already: too late in this process
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)

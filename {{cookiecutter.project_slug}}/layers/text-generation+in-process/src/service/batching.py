@@ -41,10 +41,10 @@ class ContinuousBatcher(Executor[Decoder, Answer]):
 
         Raises:
             NotReady: the executor is not ready, or closed.
-            QueueFull: not all of *prompts* find a place.
+            QueueFull: not all of *prompts* find a place, or one in time.
         """
         answers = Answers(prompts, deadline)
-        self._enqueue(answers.each)
+        self._enqueue(answers.each, deadline)
         return answers
 
     def _seconds_until_served(self) -> float:

@@ -99,6 +99,11 @@ class Task:
         )
 
     @property
+    def has_chat(self) -> bool:
+        """Whether the model was trained for conversations."""
+        return self._template is not None
+
+    @property
     def context_tokens(self) -> int:
         """Most tokens of a prompt and its text."""
         return min(self._settings.max_context_tokens, self.parameters.context_length)

@@ -1,8 +1,9 @@
 # only: in-process | pytorch
 """The running batch: sequences side by side, each in a row of the model (continuous batching).
 
-In each round at most ``prefill_tokens`` of new prompts are read, and then every running sequence
-gets its next token, so that a long prompt does not halt the others. Rows in use are adjacent: a row
+In each round at most ``prefill_tokens`` of new prompts are read, and no more than takes as long as
+two steps of the running sequences; then each of them gets its next token. So a long prompt does not
+halt the others. Rows in use are adjacent: a row
 that becomes free takes over the last one. Behind the running sequences there may be one whose
 prompt is being read. All this belongs to one thread.
 """
@@ -20,6 +21,10 @@ from service.metrics import Metrics
 from service.sampling import Sampler
 from service.texts import Answer, Ending
 
+_STEPS_OF_PROMPTS = 2
+"""So many steps of the running sequences may a piece of a prompt take, as measured."""
+_LEAST_OF_PROMPTS = 8
+"""Tokens of a piece, however long they take; so prompts come to their end beside fast steps."""
 _SMOOTHING = 0.1
 """Weight of the newest sequence in the measured time per sequence."""
 
@@ -46,6 +51,9 @@ class Decoder(Protocol):
 
     def move(self, source: int, target: int, length: int) -> None:
         """Let the row *target* have read what *source* has, *length* tokens."""
+
+    def forget(self, row: int) -> None:
+        """Give back what *row* has taken; it is not needed before it is read anew."""
 
 
 class _Sequence:
@@ -76,17 +84,17 @@ class Rows:
         self._running: list[_Sequence] = []  # in the order of their rows
         self._reading: _Sequence | None = None  # in the row behind them
         self._step_since: float | None = None
+        self._step_seconds = self._token_seconds = 0.0
+        """How long the last step of all, and a token of the last piece of a prompt have taken."""
         self.seconds_per_sequence = 0.0
         """How long a sequence has its row, as measured; 0 before the first has ended."""
 
     @property
     def running(self) -> int:
-        """How many sequences run side by side."""
         return len(self._running)
 
     @property
     def is_reading(self) -> bool:
-        """Whether a prompt is being read."""
         return self._reading is not None
 
     @property
@@ -98,7 +106,7 @@ class Rows:
     def round(self, next_waiting: Callable[[], Answer | None]) -> None:
         """Let sequences join and leave, and give each that runs one more token."""
         self.drop_given_up()
-        left = self._prefill_tokens
+        left = self._share_of_prompts()
         while left > 0:
             if not self.is_reading:
                 answer = next_waiting() if self.running < self._most else None
@@ -109,23 +117,28 @@ class Rows:
         self.advance()
         self._metrics.running.set(self.running)
 
+    def _share_of_prompts(self) -> int:
+        """How many tokens of prompts may be read before the next step."""
+        if not (self.running and self._step_seconds and self._token_seconds):
+            return self._prefill_tokens
+        in_time = int(_STEPS_OF_PROMPTS * self._step_seconds / self._token_seconds)
+        return min(self._prefill_tokens, max(_LEAST_OF_PROMPTS, in_time))
+
     def begin(self, answer: Answer) -> None:
-        """Put the prompt of *answer* into a row, to be read."""
         self._reading = _Sequence(answer, self._decoder.vocabulary_size)
 
     def read(self, most: int) -> int:
-        """Read up to *most* tokens of the prompt; when it is read, the sequence runs.
-
-        Returns:
-            How many tokens were read.
-        """
+        """Read up to *most* tokens of the prompt; gives how many were read."""
         sequence = self._reading
         if sequence is None:
             return 0
         tokens = sequence.prompt.tokens[sequence.length : sequence.length + most]
+        started = time.monotonic()
         (logits,) = self._step(self.running, [sequence], [tokens])
+        self._token_seconds = (time.monotonic() - started) / len(tokens)
         if logits is None:
             self._reading = None
+            self._decoder.forget(self.running)
             self._fail(sequence)
             return len(tokens)
         self._metrics.prompt_tokens.inc(len(tokens))
@@ -144,13 +157,15 @@ class Rows:
         found = self._step(0, self._running, tokens)
         for row in reversed(range(self.running)):  # from the last, which moves into a free row
             self._accept(row, found[row])
-        self._metrics.step_seconds.observe(time.monotonic() - started)
+        self._step_seconds = time.monotonic() - started
+        self._metrics.step_seconds.observe(self._step_seconds)
 
     def drop_given_up(self) -> None:
         """Free the rows of sequences whose callers gave up."""
         if self._reading and (ending := self._reading.answer.given_up):
             self._end(self._reading, ending)
             self._reading = None
+            self._decoder.forget(self.running)
         for row in reversed(range(self.running)):
             if ending := self._running[row].answer.given_up:
                 self._leave(row, ending)
@@ -232,8 +247,11 @@ class Rows:
         if row < self.running:
             self._decoder.move(self.running, row, last.length)
             self._running[row] = last
+        free = self.running
         if self._reading and self._reading.length:
-            self._decoder.move(self.running + 1, self.running, self._reading.length)
+            free += 1
+            self._decoder.move(free, self.running, self._reading.length)
+        self._decoder.forget(free)
 
     def _end(self, sequence: _Sequence, ending: Ending) -> None:
         self._metrics.endings.labels(ending).inc()

@@ -29,13 +29,7 @@ TopK: TypeAlias = Annotated[
     int, Field(ge=0, description="Only the so many most likely tokens; all when 0.")
 ]
 TopP: TypeAlias = Annotated[
-    float,
-    Field(
-        gt=0,
-        le=1,
-        allow_inf_nan=False,
-        description="Only the most likely tokens whose probabilities add up to this.",
-    ),
+    float, _between(0, 1, "Only the most likely tokens whose probabilities add up to this.")
 ]
 RepetitionPenalty: TypeAlias = Annotated[
     float, _between(0.1, 10, "Over 1 makes tokens of the prompt and the answer less likely.")
@@ -47,7 +41,7 @@ FrequencyPenalty: TypeAlias = Annotated[
     float, _between(-2, 2, "The same for each time that the token is in the answer.")
 ]
 Seed: TypeAlias = Annotated[
-    int, Field(ge=0, lt=2**63, description="The same seed gives the same text.")
+    int, Field(ge=-(2**63), lt=2**63, description="The same seed gives the same text.")
 ]
 NewTokens: TypeAlias = Annotated[int, Field(ge=1, description="Most tokens of the answer.")]
 
@@ -86,7 +80,12 @@ class Sampling:
     repetition_penalty: RepetitionPenalty = 1.0  # https://arxiv.org/abs/1909.05858, section 4.1
     presence_penalty: PresencePenalty = 0.0
     frequency_penalty: FrequencyPenalty = 0.0
-    seed: Annotated[int, Field(ge=0)] | None = None  # the last of n texts may have more than Seed
+    seed: int | None = None
+
+    @property
+    def random(self) -> np.random.Generator:
+        """What draws the tokens of a text; seeds of any sign and size differ."""
+        return np.random.default_rng(None if self.seed is None else self.seed % 2**64)
 
 
 class Sampler:
@@ -94,19 +93,15 @@ class Sampler:
 
     def __init__(self, sampling: Sampling, prompt: Sequence[int], vocabulary_size: int) -> None:
         self._sampling = sampling
-        self._random = np.random.default_rng(sampling.seed)
+        self._random = sampling.random
         self._seen = np.zeros(vocabulary_size, bool)
         self._seen[list(prompt)] = True
         self._counts = np.zeros(vocabulary_size, np.int32)  # in the answer
 
     def choose(self, logits: npt.NDArray[np.float32]) -> int:
-        """The next token.
+        """The next token; ``ModelFailed`` where the largest logit is not finite.
 
-        Args:
-            logits: ``(vocabulary,) float32``; minus infinity for a token that may not come.
-
-        Raises:
-            ModelFailed: a logit is not a number, or the largest is not finite.
+        *logits* are ``(vocabulary,) float32``; minus infinity for a token that may not come.
         """
         if not np.isfinite(logits.max()):
             raise ModelFailed("The model's output is not a finite score for any token.")

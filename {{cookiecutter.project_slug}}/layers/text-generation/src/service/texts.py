@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
-from service.errors import BadValue, CallerError, DeadlineExceeded, InvalidInput
+from service.errors import (
+    BadValue,
+    CallerError,
+    ContextLengthExceeded,
+    DeadlineExceeded,
+    InvalidInput,
+    RequestTimeout,
+)
 from service.sampling import Sampling
 
 if TYPE_CHECKING:
@@ -39,15 +46,14 @@ Item: TypeAlias = int | FinishReason | CallerError
 
 @dataclass(frozen=True)
 class Generation:
-    """One text that is wanted; errors name *prompt_field* and *limit_field* of the request."""
+    """One text that is wanted; errors name *prompt_field* of the request."""
 
     tokens: Sequence[int]
     sampling: Sampling
-    max_new_tokens: int | None = None  # as many as the service and the context allow
+    max_new_tokens: int | None = None  # or as many as the service and the context allow
     stop: Sequence[str] = ()  # they end the text, and are no part of it
     goes_on: bool = True  # from the prompt's last word; a chat message does not
     prompt_field: str = "text"
-    limit_field: str = "max_new_tokens"
 
 
 @dataclass(frozen=True)
@@ -69,20 +75,10 @@ class Piece:
     finish_reason: FinishReason | None = None
 
 
-@dataclass(frozen=True)
-class Completion:
-    """A complete text; *new_tokens* counts those of a stop string as well."""
-
-    text: str
-    finish_reason: FinishReason
-    new_tokens: int
-
-
 def to_prompt(generation: Generation, task: "Task", most_new_tokens: int) -> Prompt:
-    """What the model continues, for *generation*.
+    """What the model continues, for *generation*, with as many new tokens as there is room for.
 
-    Raises:
-        InvalidInput: it does not fit into the model's vocabulary or context.
+    ``InvalidInput`` where it does not fit into the model's vocabulary or context.
     """
     tokens, prompt = generation.tokens, generation.prompt_field
     try:
@@ -93,17 +89,13 @@ def to_prompt(generation: Generation, task: "Task", most_new_tokens: int) -> Pro
         raise InvalidInput.of(prompt, "there are no tokens in it")
     left = task.context_tokens - len(tokens)
     if left < 1:
-        raise InvalidInput.of(
+        raise ContextLengthExceeded.of(
             prompt,
             f"{len(tokens)} tokens; at most {task.context_tokens - 1} are accepted, so that a text "
             f"has room behind them",
         )
     most = min(most_new_tokens, left)
-    wanted = most if generation.max_new_tokens is None else generation.max_new_tokens
-    if wanted > most:
-        raise InvalidInput.of(
-            generation.limit_field, f"{wanted}; at most {most} are accepted after this prompt"
-        )
+    wanted = min(generation.max_new_tokens or most, most)
     return Prompt(tokens, generation.sampling, wanted, task.end_tokens)
 
 
@@ -134,7 +126,6 @@ class Answer:
         return self._given_up
 
     def put(self, item: Item) -> None:
-        """Send the next token, or the end."""
         self.came.put((self.number, item))
 
 
@@ -151,12 +142,7 @@ class Answers:
     def take(self, seconds: float) -> "tuple[int, int | FinishReason] | None":
         """The number of a prompt, and the next token or the reason for the end of its answer.
 
-        Returns:
-            ``None`` when nothing came for *seconds*.
-
-        Raises:
-            DeadlineExceeded: nothing came before the deadline.
-            CallerError: an answer ends with an error.
+        ``None`` when nothing came for *seconds*; ``CallerError`` where an answer ends so, or late.
         """
         left = self._deadline - time.monotonic()
         try:
@@ -172,9 +158,13 @@ class Answers:
         return number, item
 
     def cancel(self) -> None:
-        """Free the places of all sequences."""
         for answer in self.each:
             answer.cancel()
+
+    def leave(self) -> None:
+        """Free them, and let the request's thread wait no longer."""
+        self.cancel()
+        self._came.put((0, RequestTimeout("The caller has left.")))
 
 
 class TextStream:
@@ -192,8 +182,7 @@ class TextStream:
     def pieces(self) -> Iterator[Piece | None]:
         """The texts, piece by piece; ``None`` from time to time when there is nothing to give.
 
-        Raises:
-            DeadlineExceeded, ModelFailed: as their names say.
+        ``DeadlineExceeded`` and ``ModelFailed`` end all of them.
         """
         unfinished = len(self._texts)
         given = time.monotonic()
@@ -211,12 +200,8 @@ class TextStream:
         """How many tokens the model has given so far; those of stop strings count."""
         return sum(text.new_tokens for text in self._texts)
 
-    def completions(self) -> list[Completion]:
-        """The whole texts; closes the stream.
-
-        Raises:
-            DeadlineExceeded, ModelFailed: as their names say.
-        """
+    def whole(self) -> list[Piece]:
+        """The whole texts, with the errors of :meth:`pieces`; closes the stream."""
         whole = [""] * len(self._texts)
         try:
             for piece in self.pieces():
@@ -225,13 +210,13 @@ class TextStream:
         finally:
             self.close()
         return [
-            Completion(text, each.finish_reason or "length", each.new_tokens)
-            for text, each in zip(whole, self._texts, strict=True)
+            Piece(number, text, self._texts[number].finish_reason)
+            for number, text in enumerate(whole)
         ]
 
     def close(self) -> None:
-        """Say that the caller gave up."""
-        self._answers.cancel()
+        """Say that the caller gave up; for any thread."""
+        self._answers.leave()
 
     def _next_piece(self) -> Piece | None:
         came = self._answers.take(PATIENCE_SECONDS)

@@ -14,9 +14,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from streams import ask_for_stream, events_of, open_stream
-
-from service import texts
+from streams import ask_for_stream, open_stream
 
 JSON = {"Content-Type": "application/json"}
 PROMPT_TOKENS = len(samples.VALUE)
@@ -82,6 +80,7 @@ def test_a_text_is_cut_where_the_service_or_the_context_ends(make_service: MakeS
     service.wait_until_ready()
 
     assert text_of(service, text=samples.FOREVER) == "a" * 20
+    assert text_of(service, text=samples.FOREVER, max_new_tokens=21) == "a" * 20
     assert text_of(service, text=samples.FOREVER.rjust(42)) == "a" * 8
 
 
@@ -106,17 +105,6 @@ def test_a_stop_string_ends_the_text_and_is_no_part_of_it(
 
     assert (answer["generated_text"], answer["finish_reason"]) == (text, reason)
     assert "".join(piece["text"] for piece in pieces(service, stop=stop)) == text
-
-
-def test_a_text_that_a_stop_string_ends_frees_its_place(make_service: MakeService) -> None:
-    service = make_service(load=slow_model())  # a fast one is at its end before anybody has read
-    service.wait_until_ready()
-    assert text_of(service, text=samples.FOREVER, stop="aaa", max_new_tokens=400) == ""
-    wait_for(lambda: sample(service, "service_running_sequences") == 0)
-
-    assert sample(service, "service_sequences_total", ending="stop") == 1
-    assert sample(service, "service_generated_tokens_total") < 400
-    assert sample(service, "service_shed_inputs_total", reason="cancelled") == 0
 
 
 def test_the_most_likely_text_is_the_default_and_a_seed_repeats_another(service: Service) -> None:
@@ -164,46 +152,11 @@ def test_a_stream_can_be_cut_too(service: Service) -> None:
     assert last["usage"]["completion_tokens"] == 2
 
 
-def test_what_some_clients_take_for_the_end_of_a_line_is_escaped(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(texts.Detokenizer, "push", lambda *_: "\u2028\x85\n")
-
-    with service.client.stream("POST", samples.ROUTE, json={**samples.BODY, "stream": True}) as got:
-        lines = [line for line in got.iter_lines() if line]
-
-    assert json.loads(lines[0].removeprefix("data: "))["text"] == "\u2028\x85\n"
-
-
-@pytest.mark.parametrize("fields", [{"text": ""}, {"max_new_tokens": 10_000}, {"seed": "x"}])
+@pytest.mark.parametrize("fields", [{"text": ""}, {"max_new_tokens": 0}, {"seed": "x"}])
 def test_what_can_be_refused_is_refused_before_a_stream_begins(
     service: Service, fields: dict[str, Any]
 ) -> None:
     assert_problem(post(service, stream=True, **fields), 422, "invalid_input", next(iter(fields)))
-
-
-def test_a_reader_is_told_that_the_stream_is_alive_when_nothing_comes(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(texts, "PATIENCE_SECONDS", 0.02)
-    service.model.gate.clear()
-    stream = open_stream(service, samples.ROUTE, samples.BODY)
-
-    assert next(stream.chunks) == b": keep-alive\n\n"
-    service.model.gate.set()
-    assert events_of(stream.chunks)[-1][1]["finish_reason"] == "stop"
-
-
-def test_a_reader_is_told_so_too_when_all_that_comes_is_held_back(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(texts, "PATIENCE_SECONDS", 0.0)
-    body = {"text": samples.FOREVER, "stop": "a" * 200 + "b", "max_new_tokens": 100}
-
-    events = ask_for_stream(service, samples.ROUTE, body)
-
-    assert ("comment", "keep-alive") in events
-    assert events[-1][1]["text"] == "a" * 100
 
 
 def test_an_error_in_a_stream_is_an_event(service: Service) -> None:
@@ -225,24 +178,6 @@ def test_a_stream_past_its_deadline_ends_with_an_event(make_service: MakeService
     assert kind == "error"
     assert (problem["status"], problem["code"]) == (504, "deadline_exceeded")
     service.model.gate.set()
-
-
-def test_a_fault_of_ours_in_a_stream_tells_nothing_of_our_insides(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(_: object, token: int) -> str:
-        if token == samples.ANSWER_TOKENS[1]:
-            raise RuntimeError("secret")
-        return "x"
-
-    monkeypatch.setattr(texts.Detokenizer, "push", fail)
-
-    (_, first), (kind, problem) = ask_for_stream(service, samples.ROUTE, samples.BODY)
-
-    assert first["text"] == "x"
-    assert (kind, problem["code"]) == ("error", "unexpected")
-    assert "secret" not in json.dumps(problem)
-    wait_for(lambda: sample(service, "service_running_sequences") == 0)
 
 
 @pytest.mark.parametrize("taken", [0, 1, 3])
@@ -269,34 +204,16 @@ def test_a_reader_that_leaves_frees_its_place_at_once(
     assert next(stream.chunks, None) is None
 
 
-def test_many_readers_get_their_own_texts(service: Service) -> None:
-    streams = [
-        open_stream(
-            service,
-            samples.ROUTE,
-            {"text": samples.DICE, "max_new_tokens": 10 + i, "temperature": 1, "seed": i},
-        )
-        for i in range(12)
-    ]
-    texts = ["".join(data["text"] for _, data in events_of(stream.chunks)) for stream in streams]
-
-    assert texts == [
-        text_of(service, text=samples.DICE, max_new_tokens=10 + i, temperature=1, seed=i)
-        for i in range(12)
-    ]
-    assert max(service.model.step_sizes) > 1
-
-
 ACCEPTED: dict[str, list[object]] = {
-    "max_new_tokens": [1, 480, None],
+    "max_new_tokens": [1, 480, 10_000, None],
     "temperature": [0, 0.0, 1e-300, 1, 2],
     "top_k": [0, 1, 10**30],
-    "top_p": [1e-300, 0.5, 1],
+    "top_p": [0, 1e-300, 0.5, 1],
     "repetition_penalty": [0.1, 1, 10],
     "presence_penalty": [-2, 0, 2.0],
     "frequency_penalty": [-2.0, 0, 2],
     "stop": ["x", ["x"] * 16, "x" * 256, [], None],
-    "seed": [0, 2**63 - 1, None],
+    "seed": [0, -1, 2**63 - 1, None],
     "stream": [False, True],
 }
 REFUSED: dict[str, list[object]] = {
@@ -304,15 +221,15 @@ REFUSED: dict[str, list[object]] = {
         *("", " \n\t\u3000", "x" * 1_000_000, "a\0b", "\ud800", "a\udfff"),
         *(7, True, None, ["a"], {"a": 1}),
     ],
-    "max_new_tokens": [0, -1, 10_000, 2**70, 1.0, 1.5, "1", True, math.nan, math.inf, []],
+    "max_new_tokens": [0, -1, 1.0, 1.5, "1", True, math.nan, math.inf, []],
     "temperature": [-0.1, 2.1, 10**400, math.nan, math.inf, -math.inf, "1", True, None],
     "top_k": [-1, 0.5, 1.0, "1", False, math.nan, math.inf, None],
-    "top_p": [0, -0.1, 1.1, math.nan, math.inf, "1", True, None],
+    "top_p": [-0.1, 1.1, math.nan, math.inf, "1", True, None],
     "repetition_penalty": [0, 0.09, -1, 10.1, math.nan, math.inf, "1", True, None],
     "presence_penalty": [-2.1, 2.1, math.nan, -math.inf, "0", False, None],
     "frequency_penalty": [-2.1, 2.1, math.nan, -math.inf, "0", False, None],
     "stop": ["", [""], ["x"] * 17, "x" * 257, ["x", 1], 1, True, {}, [["x"]]],
-    "seed": [-1, 2**63, 1.0, "1", True, math.nan],
+    "seed": [-(2**63) - 1, 2**63, 1.0, "1", True, math.nan],
     "stream": [0, 1, "true", None, math.nan],
     "colour": ["red", None],
     "model": ["default"],
@@ -342,11 +259,8 @@ def test_a_prompt_that_leaves_no_room_is_refused(make_service: MakeService) -> N
     service = make_service(max_context_tokens=50)
     service.wait_until_ready()
 
-    assert_problem(post(service, text="x" * 50), 422, "invalid_input", "text")
+    assert_problem(post(service, text="x" * 50), 422, "context_length_exceeded", "text")
     assert post(service, text="x" * 49).json()["usage"]["completion_tokens"] == 1
-    refused = post(service, text="x" * 40, max_new_tokens=11)
-    assert_problem(refused, 422, "invalid_input", "max_new_tokens")
-    assert "at most 10" in refused.json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -376,7 +290,7 @@ def test_a_wrong_body_is_refused(
 
 
 def test_all_that_is_wrong_is_named(service: Service) -> None:
-    response = post(service, text=1, top_p=0, colour="red")
+    response = post(service, text=1, top_p=2, colour="red")
 
     found = {each["field"] for each in response.json()["errors"]}
     assert found == {"text", "top_p", "colour"}

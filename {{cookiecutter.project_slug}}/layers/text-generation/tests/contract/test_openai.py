@@ -158,13 +158,13 @@ def test_a_chat_completion_has_as_many_tokens_as_there_are(make_service: MakeSer
         ({"max_tokens": 7}, 7),
         ({"max_completion_tokens": 8}, 8),
         ({"max_tokens": None, "max_completion_tokens": None}, 30),
+        ({"max_tokens": 31}, 30),  # as many as there is room for
+        ({"max_completion_tokens": 10_000}, 30),
+        ({"max_tokens": 31, "max_completion_tokens": 6}, 6),
     ):
         answer = answer_of(service, CHAT, messages=messages, **fields)
         assert texts_of(answer) == ["a" * count]
         assert answer["choices"][0]["finish_reason"] == "length"
-    for name in ("max_tokens", "max_completion_tokens"):
-        refused = post(service, CHAT, messages=messages, **{name: 31})
-        assert_refused(refused, 422, "invalid_input", name, "invalid_request_error")
 
 
 VALUE_TOKENS = samples.TOKENS.encode(samples.VALUE).ids
@@ -218,51 +218,12 @@ def test_more_texts_than_inputs_are_accepted_are_refused(
 
     assert len(texts_of(answer_of(service, path, n=4))) == 4
     refused = post(service, path, n=5)
-    assert_refused(refused, 422, "invalid_input", "n", "invalid_request_error")
+    assert_refused(refused, 400, "invalid_input", "n", "invalid_request_error")
     if path == COMPLETIONS:
         refused = post(service, path, prompt=["a", "b", "c"], n=2)
-        assert_refused(refused, 422, "invalid_input", "n", "invalid_request_error")
+        assert_refused(refused, 400, "invalid_input", "n", "invalid_request_error")
         refused = post(service, path, prompt=["a"] * 5)
-        assert_refused(refused, 422, "invalid_input", "prompt", "invalid_request_error")
-
-
-@pytest.mark.parametrize(
-    ("messages", "text"),
-    [
-        ([{"role": "user", "content": "Hi"}], "<|user|>Hi\n<|assistant|>"),
-        (
-            [
-                {"role": "system", "content": "Be kind."},
-                {"role": "user", "content": "{{ Hi }}"},
-                {"role": "assistant", "content": ""},
-                {"role": "user", "content": "Again", "name": "Ann"},
-            ],
-            "<|system|>Be kind.\n<|user|>{{ Hi }}\n<|assistant|>\n<|user|>Again\n<|assistant|>",
-        ),
-        (
-            [{"role": "developer", "content": [{"type": "text", "text": "a"}]}],
-            "<|system|>a\n<|assistant|>",
-        ),
-        (
-            [{"role": "user", "content": [{"type": "text", "text": text} for text in "ab"]}],
-            "<|user|>a\nb\n<|assistant|>",
-        ),
-    ],
-)
-def test_a_conversation_becomes_a_text_by_the_models_own_template(
-    service: Service, messages: list[Any], text: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[Any] = []
-    generate = service.pipeline.generate
-
-    def spy(generations: list[Any], **options: Any) -> Any:
-        seen.extend(generation.tokens for generation in generations)
-        return generate(generations, **options)
-
-    monkeypatch.setattr(service.pipeline, "generate", spy)
-    answer_of(service, CHAT, messages=messages)
-
-    assert [samples.TOKENS.decode(tokens, skip_special_tokens=False) for tokens in seen] == [text]
+        assert_refused(refused, 400, "invalid_input", "prompt", "invalid_request_error")
 
 
 def test_an_answer_can_be_put_into_the_next_question_as_it_is(service: Service) -> None:
@@ -270,16 +231,6 @@ def test_an_answer_can_be_put_into_the_next_question_as_it_is(service: Service) 
     message = {**choice["message"], "tool_calls": None, "annotations": [], "audio": None}
 
     answer_of(service, CHAT, messages=[*BODIES[CHAT]["messages"], message])
-
-
-def test_a_model_without_a_template_does_not_converse(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(service.pipeline.task, "_template", None)
-
-    response = post(service, CHAT)
-    assert_refused(response, 422, "invalid_input", "messages", "invalid_request_error")
-    assert "no chat template" in response.json()["detail"]
 
 
 @BOTH
@@ -416,7 +367,7 @@ def test_errors_have_what_the_clients_read(make_service: MakeService, path: str)
     service.wait_until_ready()
 
     for response, status, code, param, kind in (
-        (post(service, path, top_p=2), 422, "invalid_input", "top_p", "invalid_request_error"),
+        (post(service, path, top_p=2), 400, "invalid_input", "top_p", "invalid_request_error"),
         (post(service, path, n=2), 503, "queue_full", None, "server_error"),
         (service.client.get(path), 405, "method_not_allowed", None, "invalid_request_error"),
         (service.client.get(f"{path}/x"), 404, "not_found", None, "invalid_request_error"),
@@ -434,13 +385,6 @@ def test_errors_have_what_the_clients_read(make_service: MakeService, path: str)
             None,
             "invalid_request_error",
         ),
-        (
-            service.client.post(path, content=b"x" * 11_000_000),
-            413,
-            "body_too_large",
-            None,
-            "invalid_request_error",
-        ),
     ):
         assert_refused(response, status, code, param, kind)
     assert "error" not in service.client.get("/nothing").json()
@@ -449,43 +393,49 @@ def test_errors_have_what_the_clients_read(make_service: MakeService, path: str)
 NEUTRAL: dict[str, dict[str, list[object]]] = {
     COMPLETIONS: {
         "best_of": [None, 1],
+        "colour": ["red"],
+        "ignore_eos": [False],
+        "min_p": [0.1],
         "echo": [None, False],
         "logit_bias": [None, {}],
-        "logprobs": [None],
+        "logprobs": [None, False],
+        "max_tokens": [10_000],
         "suffix": [None, ""],
         "user": [None, "me"],
         "stream": [None, False],
         "n": [None, 1],
         "temperature": [None, 0],
-        "top_p": [None, 1],
+        "top_p": [None, 1, 0],
         "top_k": [None, 0],
         "repetition_penalty": [None, 1],
         "presence_penalty": [None, 0],
         "frequency_penalty": [None, 0],
-        "seed": [None, 0],
+        "seed": [None, 0, -1],
         "stop": [None, [], "x"],
     },
     CHAT: {
         "audio": [None],
+        "chat_template_kwargs": [{"enable_thinking": False}],
         "function_call": [None, "none"],
         "functions": [None, []],
         "logit_bias": [None, {}],
         "logprobs": [None, False],
-        "metadata": [None, {}],
+        "metadata": [None, {}, {"a": "b"}],
         "modalities": [None, ["text"]],
         "parallel_tool_calls": [None, False, True],
         "prediction": [None],
         "prompt_cache_key": [None, "k"],
-        "reasoning_effort": [None, "none"],
+        "reasoning_effort": [None, "none", "low"],
         "response_format": [None, {"type": "text"}],
         "safety_identifier": [None, "me"],
-        "service_tier": [None, "auto", "default"],
-        "store": [None, False],
+        "service_tier": [None, "auto", "default", "flex"],
+        "store": [None, False, True],
+        "stream_options": [None, {}, {"include_usage": True}],
         "tool_choice": [None, "none", "auto"],
         "tools": [None, []],
         "top_logprobs": [None, 0],
         "user": [None, "me"],
-        "verbosity": [None, "medium"],
+        "verbosity": [None, "medium", "low"],
         "web_search_options": [None],
     },
 }
@@ -494,22 +444,20 @@ REFUSED: dict[str, dict[str, list[object]]] = {
         "best_of": [2, True, 1.0],
         "echo": [True, 0],
         "logit_bias": [{"50256": -100}],
-        "logprobs": [0, 1, False],
+        "logprobs": [0, 1],
         "suffix": ["x"],
         "prompt": [
-            *("", " ", "a\0", "\ud800", "x" * 600, None, 1, True, {}, [], [[]], [[1], []], [1.5]),
-            *(["a", 1], [1, "a"], [[1], "a"], [[[1]]], [True], [-1], [10_000], [2**70], [1] * 600),
+            *("", " ", "a\0", "\ud800", None, 1, True, {}, [], [[]], [[1], []], [1.5]),
+            *(["a", 1], [1, "a"], [[1], "a"], [[[1]]], [True], [-1], [10_000], [2**70]),
         ],
-        "max_tokens": [0, -1, 1.5, "1", True, 10_000],
+        "max_tokens": [0, -1, 1.5, "1", True],
         "n": [0, -1, 33, 1.0, "1"],
         "model": [None, 1],
-        "stream_options": [{"include_usage": True}, {}, 1],
-        "top_p": [0, 1.5],
+        "stream_options": [1],
+        "top_p": [-0.1, 1.5],
         "temperature": [-1, 2.5],
-        "seed": [-1, 2**63],
+        "seed": [-(2**63) - 1, 2**63],
         "stop": [["x"] * 17, [""]],
-        "colour": ["red"],
-        "messages": [[]],
     },
     CHAT: {
         "audio": [{"voice": "alloy", "format": "wav"}],
@@ -517,22 +465,15 @@ REFUSED: dict[str, dict[str, list[object]]] = {
         "functions": [[{"name": "f"}]],
         "logit_bias": [{"1": 1}],
         "logprobs": [True, 0],
-        "metadata": [{"a": "b"}],
         "modalities": [["audio"], "text"],
         "prediction": [{"type": "content", "content": "x"}],
-        "reasoning_effort": ["low"],
         "response_format": [{"type": "json_object"}, "text"],
-        "service_tier": ["flex"],
-        "store": [True],
         "tool_choice": ["required", {"type": "function", "function": {"name": "f"}}],
         "tools": [[{"type": "function", "function": {"name": "f"}}]],
         "top_logprobs": [1, False],
-        "verbosity": ["low"],
         "web_search_options": [{}],
-        "max_completion_tokens": [0, 10_000, "1"],
+        "max_completion_tokens": [0, "1"],
         "messages": [None, [], {}, "Hi", [[{"role": "user", "content": "Hi"}]][:0]],
-        "prompt": ["x"],
-        "colour": ["red"],
     },
 }
 
@@ -560,7 +501,7 @@ def test_what_cannot_be_honoured_or_read_is_refused_by_name(
 ) -> None:
     response = post(service, path, **{field: value})
 
-    assert_problem(response, 422, "invalid_input")
+    assert_problem(response, 400, "invalid_input")
     named = [each["field"] for each in response.json()["errors"]]
     assert any(name == field or name.startswith((f"{field}[", f"{field}.")) for name in named)
     assert response.json()["error"]["param"] == named[0]
@@ -571,9 +512,8 @@ def test_what_cannot_be_honoured_or_read_is_refused_by_name(
     [
         ({}, "messages[0].role"),
         ("Hi", "messages[0]"),
-        ({"role": "tool", "content": "x"}, "messages[0].role"),
+        ({"role": "robot", "content": "x"}, "messages[0].role"),
         ({"role": "user"}, "messages[0].content"),
-        ({"role": "user", "content": None}, "messages[0].content"),
         ({"role": "user", "content": 1}, "messages[0].content"),
         ({"role": "user", "content": ["Hi"]}, "messages[0].content[0]"),
         (
@@ -585,10 +525,7 @@ def test_what_cannot_be_honoured_or_read_is_refused_by_name(
             {"role": "assistant", "content": "x", "tool_calls": [{"id": "1"}]},
             "messages[0].tool_calls",
         ),
-        ({"role": "user", "content": "x", "colour": "red"}, "messages[0].colour"),
         ({"role": "user", "content": "a\0b"}, "messages"),
-        ({"role": "user", "content": "x" * 600}, "messages"),
-        ({"role": "user", "content": "x" * 1_000_000}, "messages"),
         ({"role": "user", "content": "\ud800"}, "messages"),
     ],
     ids=lambda value: ascii(value)[:40],
@@ -597,19 +534,57 @@ def test_a_wrong_message_is_refused_where_it_is_wrong(
     service: Service, message: object, field: str
 ) -> None:
     refused = post(service, CHAT, messages=[message])
-    assert_refused(refused, 422, "invalid_input", field, "invalid_request_error")
+    assert_refused(refused, 400, "invalid_input", field, "invalid_request_error")
 
 
 def test_a_wrong_prompt_among_others_is_named(service: Service) -> None:
     refused = post(service, COMPLETIONS, prompt=["good", ""])
-    assert_refused(refused, 422, "invalid_input", "prompt[1]", "invalid_request_error")
+    assert_refused(refused, 400, "invalid_input", "prompt[1]", "invalid_request_error")
     refused = post(service, COMPLETIONS, prompt=[[1], [999_999]])
-    assert_refused(refused, 422, "invalid_input", "prompt[1]", "invalid_request_error")
+    assert_refused(refused, 400, "invalid_input", "prompt[1]", "invalid_request_error")
 
 
-def test_two_names_for_one_limit_are_refused(service: Service) -> None:
-    refused = post(service, CHAT, max_tokens=5, max_completion_tokens=5)
-    assert_refused(refused, 422, "invalid_input", "max_tokens", "invalid_request_error")
+@BOTH
+def test_a_prompt_that_is_too_long_has_the_code_that_agents_look_for(
+    make_service: MakeService, path: str
+) -> None:
+    service = make_service(max_context_tokens=50, max_text_characters=100)
+    service.wait_until_ready()
+
+    for text in ("x" * 60, "x" * 101, "x" * 1_000_000):
+        field = "prompt" if path == COMPLETIONS else "messages"
+        long = text if path == COMPLETIONS else [{"role": "user", "content": text}]
+        refused = post(service, path, **{field: long})
+        code = "context_length_exceeded"
+        assert_refused(refused, 400, code, field, "invalid_request_error")
+        assert "at most" in refused.json()["detail"]
+
+
+def test_nobody_elses_words_and_tools_that_are_not_used_are_read(service: Service) -> None:
+    asked = BODIES[CHAT]["messages"]
+    nothing: dict[str, Any] = {"role": "assistant", "content": None, "tool_calls": []}
+    found = {"role": "tool", "content": "18 degrees", "tool_call_id": "1"}
+    tool = {"type": "function", "function": {"name": "f"}}
+
+    for messages in ([nothing, *asked], [found, *asked]):
+        answer = answer_of(service, CHAT, messages=messages, tools=[tool], tool_choice="none")
+        assert texts_of(answer) == [samples.ANSWER]
+
+
+@BOTH
+def test_a_negative_seed_is_a_seed(service: Service, path: str) -> None:
+    dice: dict[str, Any] = (
+        {"prompt": samples.DICE}
+        if path == COMPLETIONS
+        else {"messages": [{"role": "user", "content": samples.DICE}]}
+    )
+    texts = [
+        texts_of(answer_of(service, path, **dice, max_tokens=30, seed=seed))
+        for seed in (-1, -1, 1, -(2**63), 2**63 - 1)
+    ]
+
+    assert texts[0] == texts[1]
+    assert len({text for (text,) in texts}) == 4
 
 
 ANYTHING = st.recursive(
@@ -656,7 +631,7 @@ def test_answers_are_as_described(service: Service, path: str) -> None:
     for chunk in chunks_of(service, path, stream_options={"include_usage": True}):
         validator(good["text/event-stream"]["schema"]).validate(chunk)
     for status, refused in (
-        ("422", post(service, path, n=0)),
+        ("400", post(service, path, n=0)),
         ("404", post(service, path, model="x")),
     ):
         bad = operation["responses"][status]["content"]["application/problem+json"]["schema"]
@@ -666,5 +641,4 @@ def test_answers_are_as_described(service: Service, path: str) -> None:
     for field, values in NEUTRAL[path].items():
         for value in values:
             request.validate({**BODIES[path], field: value})
-    assert not request.is_valid({**BODIES[path], "colour": "red"})
     assert not request.is_valid({**BODIES[path], "logit_bias": {"1": 1}})

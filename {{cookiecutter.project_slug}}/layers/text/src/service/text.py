@@ -2,18 +2,14 @@
 
 from typing import TypeAlias
 
-from service.errors import BadValue
+from service.errors import BadValue, TooLong
 
 Value: TypeAlias = bytes | str
 """A text, or the same in UTF-8."""
 
 
 def read_text(value: Value, *, max_characters: int) -> str:
-    """The text in *value*.
-
-    Raises:
-        BadValue: it is empty, too long, not UTF-8, or has characters that no text has.
-    """
+    """The text in *value*; ``BadValue`` where it is empty, ``TooLong``, or no text in UTF-8."""
     try:
         text = value.decode() if isinstance(value, bytes) else value
         text.encode()
@@ -24,7 +20,7 @@ def read_text(value: Value, *, max_characters: int) -> str:
     if not text.strip():
         raise BadValue("the text is empty")
     if len(text) > max_characters:
-        raise BadValue(f"{len(text)} characters; at most {max_characters} are accepted")
+        raise TooLong(f"{len(text)} characters; at most {max_characters} are accepted")
     if "\0" in text:
         raise BadValue(f"character {text.index(chr(0))} is NUL, which no text has")
     return text

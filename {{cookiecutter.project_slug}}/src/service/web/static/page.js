@@ -10,10 +10,28 @@ export function refusal(detail) {
   return element("p", detail, { className: "error" });
 }
 
+const KEY = "api-key"; // of this tab alone
+
+// Like fetch, with the API key that was typed in; asks for one where it is missing or wrong.
+export async function call(route, options = {}) {
+  const headers = new Headers(options.headers);
+  const key = sessionStorage.getItem(KEY);
+  if (key) headers.set("Authorization", `Bearer ${key}`);
+  const response = await fetch(route, { ...options, headers });
+  if (response.status === 401) find("access").hidden = false;
+  return response;
+}
+
+// What a command of curl needs where there is a key; the key itself stays out of sight.
+export function keyOption() {
+  return sessionStorage.getItem(KEY) ? ' -H "Authorization: Bearer $API_KEY"' : "";
+}
+
 // What a response says that is no answer; a proxy's may say nothing that can be shown.
 export async function refusalOf(response) {
-  const { detail } = await response.json().catch(() => ({}));
-  return refusal(detail ?? `The service answered with status ${response.status}.`);
+  const { detail, error } = await response.json().catch(() => ({}));
+  const said = detail ?? error?.message;
+  return refusal(said ?? `The service answered with status ${response.status}.`);
 }
 
 export function setBusy(isBusy) {
@@ -75,7 +93,7 @@ export function url(route) {
 // The command that sends JSON to a route.
 export function postCommand(route, body, options = "--silent") {
   const type = "-H 'Content-Type: application/json'";
-  return `curl ${options} ${quoted(url(route))} ${type} -d ${quoted(body)}`;
+  return `curl ${options} ${quoted(url(route))}${keyOption()} ${type} -d ${quoted(body)}`;
 }
 
 export function modelLine({ name, version }, milliseconds) {
@@ -84,11 +102,46 @@ export function modelLine({ name, version }, milliseconds) {
   });
 }
 
+// What the service says of its model; nothing where it says nothing.
+export const model = call("model")
+  .then((response) => (response.ok ? response.json() : Promise.reject(response)))
+  .catch(() => ({ metrics: {}, labels: [], examples: [] }));
+
+function* factsOf({ name, version, task, created_at, metrics, labels }) {
+  yield ["Name", `${name}, version ${version}`];
+  yield ["Task", task.replaceAll("-", " ")];
+  yield ["Made", new Date(created_at).toLocaleDateString()];
+  const measured = Object.entries(metrics);
+  for (const [metric, value] of measured) yield [metric.replaceAll("_", " "), value.toPrecision(3)];
+  if (labels.length) yield [`${labels.length} labels`, labels.join(", ")];
+}
+
 async function describePage() {
-  const { info } = await (await fetch("openapi.json")).json();
-  document.title = info.title;
-  find("title").textContent = info.title;
-  find("description").textContent = info.description;
+  const known = await model;
+  if (!known.name) return;
+  document.title = known.title;
+  find("title").textContent = known.title;
+  find("description").textContent = known.description;
+  for (const [name, value] of factsOf(known)) {
+    find("card").append(element("dt", name), element("dd", value));
+  }
+  find("starter").hidden = !known.starter;
+}
+
+// Show the repository's examples; `describe` gives what stands on the button of one, and what is
+// done when it is pressed.
+export async function showExamples(describe) {
+  const buttons = (await model).examples.map(async (example) => {
+    const [face, act] = await describe(example, `examples/${encodeURIComponent(example.file)}`);
+    const button = element("button", "", { type: "button", title: example.file });
+    button.append(face);
+    button.addEventListener("click", act);
+    const item = element("li", "");
+    item.append(button);
+    return item;
+  });
+  find("examples").append(...(await Promise.all(buttons)));
+  find("gallery").hidden = !buttons.length;
 }
 
 async function watch() {
@@ -105,6 +158,11 @@ async function watch() {
   setTimeout(watch, isReady ? 10000 : 1000);
 }
 
+find("access").addEventListener("submit", (event) => {
+  event.preventDefault();
+  sessionStorage.setItem(KEY, find("key").value.trim());
+  location.reload();
+});
 find("copy").addEventListener("click", () => {
   getSelection().selectAllChildren(find("shell"));
   const isCopied = document.execCommand("copy"); // navigator.clipboard is missing without HTTPS

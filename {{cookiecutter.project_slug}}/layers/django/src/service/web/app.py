@@ -37,7 +37,7 @@ def create_app(pipeline: Pipeline, settings: Settings, metrics: Metrics) -> "WSG
             ALLOWED_HOSTS=["*"],  # which names lead here is the ingress's concern
             APPEND_SLASH=False,
             DEBUG_PROPAGATE_EXCEPTIONS=True,  # the middleware answers them
-            DATA_UPLOAD_MAX_MEMORY_SIZE=None,  # the middleware bounds every body: MAX_BODY_BYTES
+            DATA_UPLOAD_MAX_MEMORY_SIZE=None,  # service/web/front.py bounds every body
             LOGGING_CONFIG=None,  # service/logs.py sets logging up
             MIDDLEWARE=[],
             ROOT_URLCONF=__name__,
@@ -49,17 +49,13 @@ def create_app(pipeline: Pipeline, settings: Settings, metrics: Metrics) -> "WSG
     return Middleware(
         Application(Context(pipeline, settings, metrics)),
         metrics=metrics,
-        max_body_bytes=settings.max_body_bytes,
         is_draining=lambda: pipeline.is_draining,
+        version=pipeline.model_version.version,
     )
 
 
 class Application(WSGIHandler):
-    """Django's WSGI application, with what its views work with.
-
-    Args:
-        context: is put on every request.
-    """
+    """Django's WSGI application, with what its views work with."""
 
     def __init__(self, context: Context) -> None:
         super().__init__()

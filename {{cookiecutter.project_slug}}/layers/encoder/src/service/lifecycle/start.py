@@ -30,12 +30,7 @@ SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 @dataclass(frozen=True)
 class Start:
-    """Tokenizer and configuration.
-
-    Args:
-        tokenizer: the content of a ``tokenizer.json``.
-        parameters: of the task.
-    """
+    """Tokenizer, the content of a ``tokenizer.json``, and parameters of the task."""
 
     tokenizer: bytes
     parameters: Parameters
@@ -81,19 +76,17 @@ def version_start(folder: Path) -> Start:
     return Start((folder / TOKENIZER).read_bytes(), parameters)
 
 
-def read_longest(network: "Network", begun: Start, label_count: int) -> None:
-    """Let *network* read one text of the greatest length that *begun* accepts.
-
-    Raises:
-        OwnerError: it cannot.
-    """
+def read_longest(
+    network: "Network", checkpoint: Checkpoint, parameters: Parameters, label_count: int
+) -> None:
+    """Let *network* read one text of the greatest length; ``OwnerError`` where it cannot."""
     from service.lifecycle import engine  # noqa: PLC0415 - slow to import
 
-    length = begun.parameters.max_length
-    encoder = begun.encoder()
+    length = parameters.max_length
+    encoder = Start(checkpoint.tokenizer, parameters).encoder()
     longest = encoder.pad([encoder.encode("a " * length).encoding.ids])
     try:
-        engine.predict(network, begun.parameters.signature(label_count), longest)
+        engine.predict(network, parameters.signature(label_count), longest)
     except Exception as error:
         raise OwnerError(
             f"The base model cannot read a text of {length} tokens, though its config.json says "

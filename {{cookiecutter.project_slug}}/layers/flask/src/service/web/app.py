@@ -34,8 +34,8 @@ def create_app(pipeline: Pipeline, settings: Settings, metrics: Metrics) -> Flas
     app.wsgi_app = Middleware(  # type: ignore[method-assign]  # Flask's documented way
         app.wsgi_app,
         metrics=metrics,
-        max_body_bytes=settings.max_body_bytes,
         is_draining=lambda: pipeline.is_draining,
+        version=pipeline.model_version.version,
     )
     return app
 

@@ -70,7 +70,6 @@ Recall: share of the examples of this label that are found.
 ![Confusion matrix]({PICTURE})"""
 
     def draw(self, folder: Path) -> None:
-        """Draw the confusion matrix into *folder*."""
         if not self.confusion.any():
             return
         count = len(self.labels)
@@ -104,7 +103,6 @@ Recall: share of the examples of this label that are found.
 
 
 def judge(model: Network, examples: Dataset) -> Report:
-    """Run *model* on the held-out examples."""
     held_out = examples.held_out
     signature = examples.parameters.signature(len(examples.labels))
     outputs = engine.predict(model, signature, held_out.inputs)
@@ -119,12 +117,9 @@ def judge_version(predict: Predict, manifest: Manifest, examples: Examples) -> R
 
 
 def report(labels: list[str], examples: Examples, outputs: Arrays) -> Report:
-    """Compare answers with the truth.
+    """Compare answers, ``{"logits": (N, labels)}``, with the truth.
 
-    Args:
-        labels: in the order of the outputs.
-        examples: with ``(N,)`` indices of the true labels, or ``UNKNOWN``.
-        outputs: ``{"logits": (N, labels)}``.
+    *examples* have ``(N,)`` indices of the true labels, or ``UNKNOWN``.
     """
     confusion = np.zeros((len(labels), len(labels)), dtype=np.int64)
     known = examples.targets != UNKNOWN

@@ -4,25 +4,24 @@ import time
 from collections.abc import Sequence
 
 from openapi_pydantic import Header, MediaType, Response, Schema
+from pydantic import BaseModel
 
-from service.about import BACKEND, PROJECT
 from service.errors import BadValue, InvalidInput, NotFound
 from service.manifest import Arrays, Tensor
 from service.owner import Task
-from service.web.handlers import check_live, check_ready
-from service.web.open_inference_messages import (
-    InferenceRequest,
-    InferenceResponse,
-    ModelMetadata,
-    ModelReady,
-    ServerLive,
-    ServerMetadata,
-    ServerReady,
-    TensorMetadata,
-)
+from service.settings import BACKEND, PROJECT
+from service.web.handlers import livez, readyz
 from service.web.openapi import media, parameter
 from service.web.requests import Context, Reply, Request
-from service.web.tensors import HEADER_LENGTH, datatype, open_shape, read_request, write_response
+from service.web.tensors import (
+    HEADER_LENGTH,
+    InferenceRequest,
+    InferenceResponse,
+    datatype,
+    open_shape,
+    read_request,
+    write_response,
+)
 
 _BINARY = MediaType(media_type_schema=Schema(type="string", schema_format="binary"))
 _LENGTH_MEANING = "Bytes of the body that are JSON, where tensors in bytes follow."
@@ -36,6 +35,51 @@ ANSWER = Response(
 )
 
 
+class ServerMetadata(BaseModel):
+    """What the server is, and which extensions of the protocol it has."""
+
+    name: str
+    version: str
+    extensions: list[str]
+
+
+class TensorMetadata(BaseModel):
+    """One input or output of the model; -1 is an axis of any length."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+
+
+class ModelMetadata(BaseModel):
+    """What the model takes and gives."""
+
+    name: str
+    versions: list[str]
+    platform: str
+    inputs: list[TensorMetadata]
+    outputs: list[TensorMetadata]
+
+
+class ServerLive(BaseModel):
+    """The server answers."""
+
+    live: bool
+
+
+class ServerReady(BaseModel):
+    """The server's model is ready."""
+
+    ready: bool
+
+
+class ModelReady(BaseModel):
+    """One model is ready."""
+
+    name: str
+    ready: bool
+
+
 def server(_context: Context, _request: Request) -> Reply:
     """What this server is."""
     extensions = ["binary_tensor_data"]
@@ -44,15 +88,15 @@ def server(_context: Context, _request: Request) -> Reply:
     )
 
 
-def server_live(context: Context, _request: Request) -> Reply:
+def server_live(context: Context, request: Request) -> Reply:
     """As `/livez`."""
-    check_live(context)
+    livez(context, request)
     return Reply.of(ServerLive(live=True))
 
 
-def server_ready(context: Context, _request: Request) -> Reply:
+def server_ready(context: Context, request: Request) -> Reply:
     """As `/readyz`."""
-    check_ready(context)
+    readyz(context, request)
     return Reply.of(ServerReady(ready=True))
 
 
@@ -74,17 +118,12 @@ def model(context: Context, request: Request) -> Reply:
 def model_ready(context: Context, request: Request) -> Reply:
     """Is the model ready?"""
     _check_model(context, request)
-    check_ready(context)
+    readyz(context, request)
     return Reply.of(ModelReady(name=request.parameters["name"], ready=True))
 
 
 def infer(context: Context, request: Request) -> Reply:
-    """Run the model on tensors.
-
-    Raises:
-        CallerError: as for ``read_request``, ``write_response`` and ``Pipeline.run``.
-        NotFound: another model is served, or another version.
-    """
+    """Run the model on tensors."""
     _check_model(context, request)
     pipeline, settings = context.pipeline, context.settings
     seconds = request.timeout_seconds(settings.request_timeout_seconds)
@@ -105,7 +144,6 @@ def infer(context: Context, request: Request) -> Reply:
 
 
 def _check_model(context: Context, request: Request) -> None:
-    """Raise ``NotFound`` where another model is served, or another version."""
     served = context.pipeline.model_version
     name, version = request.parameters["name"], request.parameters.get("version")
     if name != served.name:
@@ -115,11 +153,7 @@ def _check_model(context: Context, request: Request) -> None:
 
 
 def _check_values(task: Task, inputs: Sequence[Arrays]) -> None:
-    """Refuse numbers that the task does not know.
-
-    Raises:
-        InvalidInput: names the tensor, where there is but one.
-    """
+    """Refuse numbers that the task does not know; names the tensor, where there is but one."""
     for i, arrays in enumerate(inputs):
         try:
             task.check(arrays)

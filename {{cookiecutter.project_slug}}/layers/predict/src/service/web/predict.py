@@ -1,14 +1,16 @@
 """``POST /predict``: inputs by their Content-Type in, predictions out."""
 
+import base64
 import io
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Any
 
 from multipart import MultipartError, MultipartParser, ParserLimitReached, parse_options_header
 from openapi_pydantic import MediaType, Schema
 from pydantic import BaseModel
 
-from service.errors import FieldError, InvalidInput, MalformedBody, UnsupportedMediaType
+from service.errors import InvalidInput, MalformedBody, ProblemField, UnsupportedMediaType
 from service.manifest import ModelVersion
 from service.owner import (
     INPUT_FIELD,
@@ -17,8 +19,11 @@ from service.owner import (
     PredictManyRequest,
     PredictRequest,
 )
+from service.pipeline import Pipeline
+from service.smoke import Example
 from service.web.openapi import media
 from service.web.requests import Context, Reply, Request, read_json, validate
+from service.web.tensors import datatype
 
 ACCEPTED = ("application/json", "multipart/form-data", *RAW_MEDIA_TYPES)
 
@@ -36,6 +41,7 @@ BODY = {
     **{kind: MediaType(media_type_schema=_BINARY) for kind in RAW_MEDIA_TYPES},
 }
 """What is accepted, by Content-Type."""
+_MOST_NUMBERS = 20_000  # of tensors in the description
 
 
 @dataclass(frozen=True)
@@ -71,11 +77,7 @@ class PredictManyResponse(BaseModel):
 
 
 def predict(context: Context, request: Request) -> Reply:
-    """Predict one input or several.
-
-    Raises:
-        CallerError: as for ``read_inputs`` and ``Pipeline.predict``.
-    """
+    """Predict one input or several."""
     settings, pipeline = context.settings, context.pipeline
     inputs = read_inputs(request.content_type, request.body, max_inputs=settings.max_inputs)
     seconds = request.timeout_seconds(settings.request_timeout_seconds)
@@ -141,7 +143,7 @@ def _from_form(boundary: str, body: bytes, max_inputs: int) -> Inputs:
     if unknown:
         raise InvalidInput(
             f'{unknown[0]}: unknown field; accepted: "{INPUT_FIELD}"',
-            fields=[FieldError(name, "unknown field") for name in unknown],
+            fields=[ProblemField(field=name, detail="unknown field") for name in unknown],
         )
     if not parts:
         raise InvalidInput.of(INPUT_FIELD, "missing")
@@ -152,3 +154,28 @@ def _from_form(boundary: str, body: bytes, max_inputs: int) -> Inputs:
 def _check_count(field: str, count: int, max_inputs: int) -> None:
     if count > max_inputs:
         raise InvalidInput.of(field, f"{count} inputs; at most {max_inputs} are accepted")
+
+
+def bodies(pipeline: Pipeline, examples: list[Example]) -> dict[str, dict[str, Any]]:
+    """Bodies of *examples*, by path and Content-Type; ``ValueError`` where the task reads none."""
+    content = examples[0].path.read_bytes()
+    is_text = "text/plain" in RAW_MEDIA_TYPES
+    value = content.decode() if is_text else base64.b64encode(content).decode()
+    predict: dict[str, Any] = {"application/json": {INPUT_FIELD: value}}
+    if is_text:
+        predict["text/plain"] = value
+    arrays = pipeline.task.preprocess(value).arrays
+    if sum(array.size for array in arrays.values()) > _MOST_NUMBERS:
+        return {"/predict": predict}
+    inputs = [
+        {
+            "name": tensor.name,
+            "shape": [1, *arrays[tensor.name].shape],
+            "datatype": datatype(tensor),
+            "data": arrays[tensor.name].ravel().tolist(),
+        }
+        for tensor in pipeline.manifest.signature.inputs
+    ]
+    models = ("/v2/models/{name}", "/v2/models/{name}/versions/{version}")
+    infer = {"application/json": {"inputs": inputs}}
+    return {"/predict": predict, **{f"{model}/infer": infer for model in models}}

@@ -1,6 +1,7 @@
-"""A body of the Open Inference Protocol <-> arrays. Knows nothing of tasks.
+"""A body of the Open Inference Protocol (V2) <-> arrays. Knows nothing of tasks.
 
-Tensors may follow the JSON in bytes, an extension of the protocol:
+https://github.com/kserve/open-inference-protocol. Tensors may follow the JSON in bytes, which is an
+extension:
 https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md
 """
 
@@ -10,20 +11,14 @@ from dataclasses import dataclass
 from io import BytesIO
 from itertools import chain
 from math import prod
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, FailFast, Field
 
-from service.errors import InvalidInput
+from service.errors import InvalidInput, ModelFailed
 from service.manifest import Arrays, ModelVersion, Signature, Tensor
-from service.web.open_inference_messages import (
-    BinaryDataSize,
-    InferenceRequest,
-    InferenceResponse,
-    InputTensor,
-    OutputTensor,
-)
 from service.web.requests import read_json, validate
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
@@ -32,6 +27,103 @@ HEADER_LENGTH = "Inference-Header-Content-Length"
 Array: TypeAlias = npt.NDArray[Any]
 
 _DATATYPES = {"float32": "FP32", "int32": "INT32", "int64": "INT64"}
+
+Int64: TypeAlias = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, protected_namespaces=())
+
+
+class _Parameters(BaseModel):
+    """A caller may send others than those named; they mean nothing here."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class InputParameters(_Parameters):
+    """Parameters of one input tensor."""
+
+    binary_data_size: Int64 | None = Field(
+        default=None, ge=0, description="Bytes of the tensor behind the JSON, instead of `data`."
+    )
+
+
+class InputTensor(_Request):
+    """One input of the model, for the whole batch."""
+
+    name: str
+    shape: Annotated[list[Int64], FailFast()] = Field(description="The first axis is the batch.")
+    datatype: str
+    parameters: InputParameters = InputParameters()
+    data: list[Any] | None = Field(
+        default=None, description="Numbers in row-major order, flat or nested as `shape` says."
+    )
+
+
+class OutputParameters(_Parameters):
+    """Parameters of one requested output."""
+
+    binary_data: bool | None = None
+    classification: int | None = Field(default=None, description="Not supported; 0 is accepted.")
+
+
+class RequestedOutput(_Request):
+    """One output of the model that the caller wants."""
+
+    name: str
+    parameters: OutputParameters = OutputParameters()
+
+
+class RequestParameters(_Parameters):
+    """Parameters of a request."""
+
+    binary_data_output: bool = Field(
+        default=False, description="All outputs behind the JSON, but for those that say otherwise."
+    )
+
+
+class InferenceRequest(_Request):
+    """Input tensors, and which outputs to answer with."""
+
+    id: str | None = None
+    model_name: str | None = Field(
+        default=None, description="As some clients send it; the path is what counts."
+    )
+    parameters: RequestParameters = RequestParameters()
+    inputs: Annotated[list[InputTensor], FailFast()]
+    outputs: Annotated[list[RequestedOutput], FailFast()] = Field(
+        default=[], description="All of the model's when empty."
+    )
+
+
+class BinaryDataSize(BaseModel):
+    """Where the numbers of an output are: behind the JSON."""
+
+    binary_data_size: int
+
+
+class OutputTensor(BaseModel):
+    """One output of the model, for the whole batch."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    parameters: BinaryDataSize | None = None
+    data: list[float] | list[int] | None = Field(
+        default=None, description="Numbers in row-major order."
+    )
+
+
+class InferenceResponse(BaseModel):
+    """The outputs, in the order in which they were requested."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    model_name: str
+    model_version: str
+    id: str | None = None
+    outputs: list[OutputTensor]
 
 
 @dataclass(frozen=True)
@@ -59,13 +151,7 @@ def open_shape(tensor: Tensor) -> list[int]:
 def read_request(
     body: bytes, header_length: str | None, *, signature: Signature, max_inputs: int
 ) -> Inference:
-    """What *body* asks for.
-
-    Args:
-        body: JSON, and behind it the tensors that are sent in bytes.
-        header_length: the header ``HEADER_LENGTH``, where the caller sent it.
-        signature: the model's.
-        max_inputs: the largest batch.
+    """What *body* asks for: JSON, and behind it the tensors that are sent in bytes.
 
     Raises:
         MalformedBody: the JSON is none.
@@ -73,6 +159,10 @@ def read_request(
     """
     head, tail = _split(body, header_length)
     request = validate(InferenceRequest, read_json(head))
+    try:
+        (request.id or "").encode()
+    except UnicodeError:
+        raise InvalidInput.of("id", "half of a surrogate pair is in it") from None
     outputs = _outputs(request, signature)
     tensors = {tensor.name: tensor for tensor in signature.inputs}
     names = [each.name for each in request.inputs]
@@ -104,13 +194,13 @@ def write_response(
         The body, and how many bytes of it are JSON where tensors in bytes follow.
 
     Raises:
-        InvalidInput: an output is wanted in JSON, and holds what JSON cannot.
+        ModelFailed: an output is not the signature's, or is to be JSON and holds NaN or infinity.
     """
     described = []
     parts = []
     for tensor, is_binary in inference.outputs:
         name = tensor.name
-        array = np.stack([each[name] for each in outputs])
+        array = _stacked(tensor, [each.get(name) for each in outputs])
         output = OutputTensor(name=name, datatype=datatype(tensor), shape=array.shape)
         if is_binary:
             parts.append(array.astype(_in_bytes(tensor)).tobytes())
@@ -118,8 +208,8 @@ def write_response(
         elif np.isfinite(array).all():
             output.data = array.ravel().tolist()
         else:
-            raise InvalidInput.of(
-                "outputs", f"{name} holds NaN or infinity, which JSON cannot; request it in bytes"
+            raise ModelFailed(
+                f"The model's {name} holds NaN or infinity, which JSON cannot; request it in bytes."
             )
         described.append(output)
     response = InferenceResponse(
@@ -130,6 +220,21 @@ def write_response(
     )
     head = response.model_dump_json(exclude_none=True).encode()
     return b"".join([head, *parts]), len(head) if parts else None
+
+
+def _stacked(tensor: Tensor, found: Sequence[Any]) -> Array:
+    """The output *tensor* of a batch, from those of its inputs."""
+    try:
+        array = np.stack(found)
+    except ValueError:  # of different shapes
+        array = np.array(None)
+    wanted = (len(found), *tensor.shape[1:])
+    fits = array.ndim == len(wanted) and all(
+        size in {None, length} for size, length in zip(wanted, array.shape, strict=True)
+    )
+    if not fits or array.dtype != tensor.dtype:
+        raise ModelFailed(f"The model's {tensor.name} is not what its signature says.")
+    return array
 
 
 def _split(body: bytes, header_length: str | None) -> tuple[bytes, bytes]:
@@ -148,6 +253,10 @@ def _outputs(request: InferenceRequest, signature: Signature) -> list[tuple[Tens
         return [(tensor, default) for tensor in signature.outputs]
     tensors = {tensor.name: tensor for tensor in signature.outputs}
     _check_names("outputs", [each.name for each in request.outputs], tensors)
+    for i, each in enumerate(request.outputs):
+        if each.parameters.classification:
+            field = f"outputs[{i}].parameters.classification"
+            raise InvalidInput.of(field, "labels are what /predict answers; leave it out")
     own = [each.parameters.binary_data for each in request.outputs]
     return [
         (tensors[each.name], default if is_binary is None else is_binary)
@@ -156,7 +265,6 @@ def _outputs(request: InferenceRequest, signature: Signature) -> list[tuple[Tens
 
 
 def _check_names(field: str, given: Sequence[str], known: Collection[str]) -> None:
-    """Refuse names that the model does not have, and those that come twice."""
     for i, name in enumerate(given):
         if name not in known:
             accepted = ", ".join(known)
@@ -168,7 +276,6 @@ def _check_names(field: str, given: Sequence[str], known: Collection[str]) -> No
 
 
 def _check_tensor(field: str, given: InputTensor, tensor: Tensor) -> None:
-    """Refuse a datatype or a shape that is not the model's."""
     if given.datatype != datatype(tensor):
         raise InvalidInput.of(
             f"{field}.datatype", f"{given.datatype[:20]!r}; accepted: {datatype(tensor)}"
@@ -185,7 +292,6 @@ def _check_tensor(field: str, given: InputTensor, tensor: Tensor) -> None:
 
 
 def _check_batch(field: str, length: int, first: int, max_inputs: int) -> None:
-    """Refuse a batch that is too long, or another than that of the first tensor."""
     if length > max_inputs:
         raise InvalidInput.of(field, f"a batch of {length}; at most {max_inputs} are accepted")
     if length != first:
@@ -230,11 +336,7 @@ def _in_bytes(tensor: Tensor) -> np.dtype[Any]:
 
 
 def _from_json(field: str, data: list[Any], shape: Sequence[int], tensor: Tensor) -> Array:
-    """The numbers of *data*, flat; NaN and infinity stay what they are.
-
-    Raises:
-        InvalidInput: *data* does not have *shape*, or holds what is no number of the dtype.
-    """
+    """The numbers of *data*, flat; NaN and infinity stay what they are."""
     numbers = _flat(field, data, shape)
     if len(numbers) != prod(shape):
         raise InvalidInput.of(field, f"{len(numbers)} values, where the shape holds {prod(shape)}")

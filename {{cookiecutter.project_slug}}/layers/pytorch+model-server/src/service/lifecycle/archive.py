@@ -29,15 +29,10 @@ _NEWEST = 2
 
 
 def archive(model_dir: Path, store: Path) -> list[Path]:
-    """Let *store* have archives of the newest versions in *model_dir* and of the chosen one.
-
-    Archives of others are removed.
+    """Let *store* have archives of the newest versions in *model_dir* and of the chosen one, alone.
 
     Returns:
         Those that were made.
-
-    Raises:
-        OwnerError: there is no version, or one is not what was exported.
     """
     chosen = int(manifests.find_version(model_dir, None).name)
     name = model_dir.resolve().name

@@ -10,32 +10,31 @@ import numpy as np
 import torch
 
 from service.errors import OwnerError
+# only: text-generation
+from service.lifecycle import fused
+# end
 from service.manifest import Arrays, Signature
 from service.numerics import in_batches
 from service.owner import Network, Parameters
-from service.runtime import DEVICE, predictor, quiet
+from service.runtime import DEVICE, check_device, predictor, quiet
 
 WEIGHTS = "weights.pth"
 
 
 def make_deterministic(seed: int) -> None:
     """Make all that follows in this process depend on *seed* alone."""
+    check_device()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # a GPU's cuBLAS asks for it
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(mode=True)
 
 
 def save(network: Network, path: Path) -> None:
-    """Write the weights of *network*."""
     torch.save(network.state_dict(), path)
 
 
 def load(network: Network, path: Path) -> None:
-    """Read weights that :func:`save` wrote into *network*.
-
-    Raises:
-        OwnerError: the file is broken, or is of another network.
-    """
+    """Read weights that :func:`save` wrote; ``OwnerError`` where they do not fit, or are broken."""
     try:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:  # a broken file raises any of half a dozen
@@ -51,7 +50,6 @@ def predict(network: Network, signature: Signature, inputs: Arrays) -> Arrays:
 
 
 def versions() -> dict[str, str]:
-    """What makes the models here, with versions."""
     return {
         "python": platform.python_version(),
         "numpy": np.__version__,
@@ -80,8 +78,16 @@ def to_pth(network: Network, _parameters: Parameters, _signature: Signature, pat
     torch.save(network.cpu().state_dict(), path)
 
 
+# only: predict
 def to_onnx(network: Network, _parameters: Parameters, signature: Signature, path: Path) -> None:
     """ONNX, with the signature's names."""
+# end
+# only: text-generation
+def to_onnx(network: Network, parameters: Parameters, signature: Signature, path: Path) -> None:
+    """ONNX: with buffers for keys and values if it can be, else with the signature's names."""
+    if fused.to_onnx(network, parameters, path):
+        return
+# end
     with quiet():
         torch.onnx.export(
             _program(network, signature),

@@ -30,6 +30,8 @@ def to_saved_model(
     found = graphs(network, parameters, signature)
     module = tf.Module()
     module.network = network  # so that its variables are saved
+    # What layers that are random in training draw from: Keras keeps it out of TensorFlow's sight.
+    module.seeds = [v.value for v in network.variables if "seed_" in getattr(v, "path", "")]
     with quiet():
         tf.saved_model.save(
             module, str(path), signatures={name: graph.function for name, graph in found.items()}

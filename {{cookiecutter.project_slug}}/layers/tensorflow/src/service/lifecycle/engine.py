@@ -15,29 +15,25 @@ from service.lifecycle.saved_model import to_saved_model
 from service.manifest import Arrays, Signature
 from service.numerics import in_batches
 from service.owner import Network, Parameters
-from service.runtime import compiled, predictor, quiet
+from service.runtime import check_device, compiled, predictor, quiet
 
 WEIGHTS = "model.weights.h5"
 
 
 def make_deterministic(seed: int) -> None:
     """Make all that follows in this process depend on *seed* alone."""
+    check_device()
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
 
 
 def save(network: Network, path: Path) -> None:
-    """Write the weights of *network*."""
     with quiet():
         network.save_weights(path)
 
 
 def load(network: Network, path: Path) -> None:
-    """Read weights that :func:`save` wrote into *network*.
-
-    Raises:
-        OwnerError: the file is broken, or is of another network.
-    """
+    """Read weights that :func:`save` wrote; ``OwnerError`` where they do not fit, or are broken."""
     try:
         with quiet():
             network.load_weights(path)
@@ -55,7 +51,6 @@ def predict(network: Network, signature: Signature, inputs: Arrays) -> Arrays:
 
 
 def versions() -> dict[str, str]:
-    """What makes the models here, with versions."""
     return {
         "python": platform.python_version(),
         "numpy": np.__version__,
@@ -96,6 +91,8 @@ def to_saved_model(
     function = tf.function(serve).get_concrete_function(**specification)
     module = tf.Module()
     module.network = network  # so that its variables are saved
+    # What layers that are random in training draw from: Keras keeps it out of TensorFlow's sight.
+    module.seeds = [v.value for v in network.variables if "seed_" in getattr(v, "path", "")]
     with quiet():
         tf.saved_model.save(module, str(path), signatures={"serving_default": function})
 

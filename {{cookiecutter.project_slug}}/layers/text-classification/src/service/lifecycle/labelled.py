@@ -30,11 +30,7 @@ class Labelled(NamedTuple):
 def read(path: Path) -> tuple[list[Labelled], list[Labelled]]:
     """Examples to learn from, and held-out ones.
 
-    Args:
-        path: a CSV file, or a folder with ``train.csv`` and perhaps ``held-out.csv``.
-
-    Raises:
-        OwnerError: there is no such file, or it is not as it should be.
+    *path* is a CSV file, or a folder with ``train.csv`` and perhaps ``held-out.csv``.
     """
     file = path / "train.csv" if path.is_dir() else path
     train = _read_csv(file)

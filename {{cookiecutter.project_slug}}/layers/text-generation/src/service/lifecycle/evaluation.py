@@ -87,7 +87,7 @@ def judge_version(predict: Predict, manifest: Manifest, examples: Examples) -> R
     parameters = Parameters.model_validate(manifest.parameters)
     tokens, targets = examples.inputs["tokens"], examples.targets
     parts = [
-        _foresee(predict, parameters, tokens[part], targets[part])
+        foresee(predict, parameters, tokens[part], targets[part])
         for part in _parts(len(examples), ROWS)
     ]
     losses, hits = map(np.concatenate, zip(*parts, strict=True))
@@ -98,13 +98,13 @@ def _parts(length: int, size: int) -> list[slice]:
     return [slice(start, start + size) for start in range(0, length, size)]
 
 
-def _foresee(
+def foresee(
     predict: Predict,
     parameters: Parameters,
     tokens: npt.NDArray[np.int64],
     targets: npt.NDArray[np.int64],
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-    """Losses and hits of rows side by side; the tokens before the first target are one step."""
+    """As ``network.judge``, step by step; the tokens before the first target are one step."""
     count, length = tokens.shape
     known = targets != UNKNOWN
     losses, hits = np.zeros(targets.shape, np.float32), np.zeros(targets.shape, np.bool_)

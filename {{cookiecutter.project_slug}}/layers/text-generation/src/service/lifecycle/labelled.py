@@ -52,11 +52,7 @@ Example: TypeAlias = Conversation | Text
 def read(path: Path) -> tuple[list[Example], list[Example]]:
     """Examples to learn from, and held-out ones.
 
-    Args:
-        path: a file in JSON Lines, or a folder with ``train.jsonl`` and perhaps ``held-out.jsonl``.
-
-    Raises:
-        OwnerError: there is no such file, or it is not as it should be.
+    *path* is JSON Lines, or a folder with ``train.jsonl`` and perhaps ``held-out.jsonl``.
     """
     file = path / "train.jsonl" if path.is_dir() else path
     train = _read_lines(file)

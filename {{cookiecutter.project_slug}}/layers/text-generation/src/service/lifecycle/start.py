@@ -2,16 +2,24 @@
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from tokenizers import Tokenizer
 
 from service import manifest as manifests
 from service.errors import OwnerError
-from service.lifecycle import numbers
+from service.lifecycle import engine, numbers
+from service.lifecycle.evaluation import foresee
 from service.lifecycle.source import Checkpoint
 from service.owner import CHAT_TEMPLATE, TOKENIZER, Parameters, network
+from service.settings import MAX_CONTEXT_TOKENS
+from service.training import UNKNOWN
+
+if TYPE_CHECKING:
+    from service.owner import Network
 
 VOCABULARY_SIZE = 512
 """Of the starter's own tokenizer."""
@@ -20,14 +28,18 @@ END, USER, ASSISTANT, SYSTEM = "<|end|>", "<|user|>", "<|assistant|>", "<|system
 STARTER_TEMPLATE = Path(__file__).with_name("chat_template.jinja")
 
 
+TOLERANCE = 0.05
+"""Most nats by which a token may be foreseen otherwise step by step than in a whole text."""
+_TOO_MUCH = (
+    "The base model cannot be served: it does not read a text of {length} tokens step by step as "
+    "it does at once. {fault}. Take a decoder with usual attention, or set fewer "
+    '"max_position_embeddings" in its config.json where it has fewer.'
+)
+
+
 @dataclass(frozen=True)
 class Start:
-    """Tokenizer, chat template and configuration.
-
-    Args:
-        assets: the files of the first two, by their path in a version's folder.
-        parameters: of the task.
-    """
+    """The files of tokenizer and chat template, by their path in a version's folder; parameters."""
 
     assets: dict[str, bytes]
     parameters: Parameters
@@ -50,14 +62,18 @@ def from_texts(texts: list[str]) -> Start:
 
 
 def from_checkpoint(checkpoint: Checkpoint) -> Start:
-    """What *checkpoint* has.
-
-    Raises:
-        OwnerError: it does not say how a text ends.
-    """
+    """What *checkpoint* has; ``OwnerError`` where it is no decoder, or no text of it would end."""
     configuration = network.configure(checkpoint.folder, 0)
+    try:
+        dimensions = network.dimensions(configuration)
+    except (AttributeError, KeyError, TypeError) as error:
+        kind = checkpoint.config.get("model_type")
+        raise OwnerError(
+            f"The base model's model_type is {kind!r}, and its config.json lacks what decoders "
+            f"have: {error}. Take a decoder whose layers all have attention."
+        ) from None
     parameters = Parameters(
-        **network.dimensions(configuration),
+        **dimensions,
         end_tokens=tuple(_end_tokens(checkpoint)),
         special_tokens=_special_tokens(checkpoint),
         network=configuration,
@@ -74,6 +90,30 @@ def from_version(folder: Path) -> Start:
     parameters = Parameters.model_validate(manifests.read(folder).parameters)
     names = [name for name in (TOKENIZER, CHAT_TEMPLATE) if (folder / name).is_file()]
     return Start({name: (folder / name).read_bytes() for name in names}, parameters)
+
+
+def read_longest(
+    model: "Network", _checkpoint: Checkpoint, parameters: Parameters, _label_count: int
+) -> None:
+    """Let *model* read one text as long as the service reads, whole and step by step.
+
+    ``OwnerError`` where it cannot, or does not foresee the same.
+    """
+    length = min(parameters.context_length, MAX_CONTEXT_TOKENS)
+    text = np.random.default_rng(0).integers(0, parameters.vocabulary_size, (1, length + 1))
+    tokens, targets = text[:, :-1], text[:, 1:].copy()
+    targets[:, :-2] = UNKNOWN
+    predict = partial(engine.predict, model, parameters.signature())
+    try:
+        whole, _ = network.judge(model, {"tokens": tokens}, targets)
+        by_step, _ = foresee(predict, parameters, tokens, targets)
+        difference = float(np.abs(whole - by_step).max())
+    except Exception as error:
+        fault = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        raise OwnerError(_TOO_MUCH.format(length=length, fault=fault)) from error
+    if not difference < TOLERANCE:
+        fault = f"The last tokens differ by {difference:.3g} nats"
+        raise OwnerError(_TOO_MUCH.format(length=length, fault=fault))
 
 
 def _end_tokens(checkpoint: Checkpoint) -> list[int]:

@@ -1,28 +1,20 @@
 """Requests of the OpenAI API, and the texts that they ask for.
 
 What https://developers.openai.com/api/reference says of models, completions and chat completions
-holds, so that its official clients work; what the service cannot honour is refused by name.
-``top_k`` and ``repetition_penalty`` are fields of this service's own.
+holds, so that its official clients work. :data:`NOT_SUPPORTED` is refused by name; fields that are
+not named here change nothing and are ignored. ``top_k`` and ``repetition_penalty`` are fields of
+this service's own.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, replace
+from itertools import islice
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
-    ValidationInfo,
-    WithJsonSchema,
-    field_validator,
-)
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
-from service.errors import BadValue, InvalidInput
+from service.errors import BadValue, ContextLengthExceeded, InvalidInput, ProblemField, TooLong
 from service.owner import Task
 from service.sampling import (
     FrequencyPenalty,
@@ -40,46 +32,79 @@ from service.texts import Generation
 
 DEFAULT_MAX_TOKENS = 16
 """Of a completion, as the protocol says; chat completions have no such default."""
+NOT_SUPPORTED: Mapping[str, tuple[object, ...]] = {
+    "audio": (),
+    "best_of": (1,),
+    "echo": (False,),
+    "function_call": ("none",),
+    "functions": ([],),
+    "logit_bias": ({},),
+    "logprobs": (False,),
+    "modalities": (["text"],),
+    "prediction": (),
+    "response_format": ({"type": "text"},),
+    "suffix": ("",),
+    "tool_calls": ([],),
+    "tool_choice": ("none", "auto"),
+    "tools": ([],),
+    "top_logprobs": (0,),
+    "web_search_options": (),
+}
+"""Fields of requests and messages that would change the answer, and values that change nothing, as
+``null`` does. ``tools`` are not used either where ``tool_choice`` is ``none``."""
+_MOST_NAMED = 100
 _SAMPLING = {field.name for field in fields(Sampling)}
 Value = TypeVar("Value")
 
 
-class Only:
-    """Marks a field that the service cannot honour; ``None`` and *neutral* values are accepted."""
-
-    def __init__(self, neutral: Sequence[object] = ()) -> None:
-        self._neutral = (None, *neutral)
-
-    def __get_pydantic_core_schema__(
-        self, _source: Any, _handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        """Accept neutral values."""
-        return core_schema.no_info_plain_validator_function(self._check)
-
-    def __get_pydantic_json_schema__(
-        self, _schema: CoreSchema, _handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        """List the neutral values."""
-        return {"enum": list(self._neutral), "description": "Not supported."}
-
-    def _check(self, value: object) -> None:
-        if not any(type(value) is type(each) and value == each for each in self._neutral):
-            raise PydanticCustomError("not_supported", "not supported by this service")
+def check_supported(body: object) -> None:
+    """Refuse what the service cannot do; names each field that wants it, in messages too."""
+    if not isinstance(body, dict):
+        return
+    found = [*islice(_unsupported(body), _MOST_NAMED)]
+    if found:
+        raise InvalidInput(f"{found[0].field}: {found[0].detail}", fields=found)
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+def _unsupported(body: dict[str, Any]) -> Iterator[ProblemField]:
+    messages = body.get("messages")
+    if body.get("tool_choice") == "none":
+        body = {**body, "tools": None}
+    parts: list[tuple[str, Any]] = [("", body)]
+    if isinstance(messages, list):
+        parts += [(f"messages[{i}].", each) for i, each in enumerate(messages)]
+    for where, part in parts:
+        for name in NOT_SUPPORTED.keys() & part if isinstance(part, dict) else ():
+            if not _changes_nothing(part[name], NOT_SUPPORTED[name]):
+                detail = "not supported by this service; leave it out"
+                yield ProblemField(field=where + name, detail=detail)
 
 
-class StreamOptions(_Strict):
+def _changes_nothing(value: object, neutral: tuple[object, ...]) -> bool:
+    return value is None or any(type(value) is type(each) and value == each for each in neutral)
+
+
+def _describe(schema: dict[str, Any]) -> None:
+    """Say in *schema* which fields are not supported."""
+    for name, neutral in NOT_SUPPORTED.items():
+        described = {"enum": [None, *neutral], "description": "Not supported."}
+        schema["properties"].setdefault(name, described)
+
+
+class _Lenient(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+
+class StreamOptions(_Lenient):
     """What a stream has beside the text."""
 
     include_usage: bool | None = None
-    include_obfuscation: Annotated[None, Only([False])] = None
 
 
-class TextRequest(_Strict):
+class TextRequest(_Lenient):
     """What both kinds of request for a text have."""
+
+    model_config = ConfigDict(json_schema_extra=_describe)
 
     model: str
     n: Annotated[int, Field(ge=1, description="Texts for each prompt.")] | None = None
@@ -95,17 +120,6 @@ class TextRequest(_Strict):
     ] = None
     stream: bool | None = None
     stream_options: StreamOptions | None = Field(default=None, description="Only with `stream`.")
-    user: str | None = Field(default=None, description="Not used.")
-    logit_bias: Annotated[None, Only([{}])] = None
-
-    @field_validator("stream_options")
-    @classmethod
-    def _only_of_a_stream(
-        cls, value: StreamOptions | None, request: ValidationInfo
-    ) -> StreamOptions | None:
-        if value is not None and not request.data.get("stream"):
-            raise PydanticCustomError("stream_options", "accepted only together with stream")
-        return value
 
 
 def _prompts(value: object) -> list[str | list[int]]:
@@ -149,13 +163,9 @@ class CompletionRequest(TextRequest):
 
     prompt: Prompts
     max_tokens: NewTokens | None = Field(default=None, description="16 when null.")
-    best_of: Annotated[None, Only([1])] = None
-    echo: Annotated[None, Only([False])] = None
-    logprobs: Annotated[None, Only()] = None
-    suffix: Annotated[None, Only([""])] = None
 
 
-class TextPart(_Strict):
+class TextPart(_Lenient):
     """A part of a message."""
 
     type: Literal["text"]
@@ -163,28 +173,23 @@ class TextPart(_Strict):
 
 
 def _parts(value: object) -> list[Any]:
-    """The content of a message, which may be a text, as a list."""
-    if isinstance(value, str):
-        return [{"type": "text", "text": value}]
+    """The content of a message, which may be a text or nothing, as a list."""
+    if value is None or isinstance(value, str):
+        return [{"type": "text", "text": value or ""}]
     if isinstance(value, list):
         return value
     raise PydanticCustomError("parts", "a text is accepted, or a list of parts with texts")
 
 
-class Message(_Strict):
+class Message(_Lenient):
     """One message of a conversation."""
 
-    role: Literal["system", "developer", "user", "assistant"]
+    role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Annotated[
-        list[TextPart], BeforeValidator(_parts, json_schema_input_type=str | list[TextPart])
+        list[TextPart], BeforeValidator(_parts, json_schema_input_type=str | list[TextPart] | None)
     ]
     name: str | None = Field(default=None, description="The model's chat template may use it.")
-    # What answers have as well, so that they can be put into the next request as they are.
-    annotations: Annotated[None, Only([[]])] = None
-    audio: Annotated[None, Only()] = None
-    function_call: Annotated[None, Only()] = None
-    refusal: Annotated[None, Only()] = None
-    tool_calls: Annotated[None, Only([[]])] = None
+    tool_call_id: str | None = Field(default=None, description="The same.")
 
 
 class ChatRequest(TextRequest):
@@ -197,45 +202,10 @@ class ChatRequest(TextRequest):
     max_tokens: NewTokens | None = Field(
         default=None, description="The former name of `max_completion_tokens`."
     )
-    prompt_cache_key: str | None = Field(default=None, description="Not used.")
-    safety_identifier: str | None = Field(default=None, description="Not used.")
-    audio: Annotated[None, Only()] = None
-    function_call: Annotated[None, Only(["none"])] = None
-    functions: Annotated[None, Only([[]])] = None
-    logprobs: Annotated[None, Only([False])] = None
-    metadata: Annotated[None, Only([{}])] = None
-    modalities: Annotated[None, Only([["text"]])] = None
-    moderation: Annotated[None, Only()] = None
-    parallel_tool_calls: Annotated[None, Only([False, True])] = None
-    prediction: Annotated[None, Only()] = None
-    prompt_cache_options: Annotated[None, Only()] = None
-    prompt_cache_retention: Annotated[None, Only()] = None
-    reasoning_effort: Annotated[None, Only(["none"])] = None
-    response_format: Annotated[None, Only([{"type": "text"}])] = None
-    service_tier: Annotated[None, Only(["auto", "default"])] = None
-    store: Annotated[None, Only([False])] = None
-    tool_choice: Annotated[None, Only(["none", "auto"])] = None
-    tools: Annotated[None, Only([[]])] = None
-    top_logprobs: Annotated[None, Only([0])] = None
-    verbosity: Annotated[None, Only(["medium"])] = None
-    web_search_options: Annotated[None, Only()] = None
-
-    @field_validator("max_tokens")
-    @classmethod
-    def _one_limit(cls, value: int | None, request: ValidationInfo) -> int | None:
-        if value is not None and request.data.get("max_completion_tokens") is not None:
-            raise PydanticCustomError(
-                "max_tokens", "not accepted together with max_completion_tokens"
-            )
-        return value
 
 
 def completion_texts(request: CompletionRequest, task: Task, max_inputs: int) -> list[Generation]:
-    """``n`` texts for each prompt, in order.
-
-    Raises:
-        InvalidInput: a prompt cannot be read, or there are more than *max_inputs* texts.
-    """
+    """``n`` texts for each prompt, in order; ``InvalidInput`` where one is wrong, or too many."""
     count = len(request.prompt) * (request.n or 1)
     if count > max_inputs:
         field = "prompt" if len(request.prompt) > max_inputs else "n"
@@ -253,7 +223,6 @@ def completion_texts(request: CompletionRequest, task: Task, max_inputs: int) ->
             max_new_tokens=request.max_tokens or DEFAULT_MAX_TOKENS,
             stop=request.stop or (),
             prompt_field=field,
-            limit_field="max_tokens",
         )
         for field, tokens in zip(names, prompts, strict=True)
         for sampling in _samplings(request)
@@ -261,11 +230,7 @@ def completion_texts(request: CompletionRequest, task: Task, max_inputs: int) ->
 
 
 def chat_texts(request: ChatRequest, task: Task, max_inputs: int) -> list[Generation]:
-    """``n`` texts that go on with the conversation.
-
-    Raises:
-        InvalidInput: the conversation cannot be read, or there are more than *max_inputs* texts.
-    """
+    """``n`` texts that go on with the conversation; errors are as for completions."""
     if (request.n or 1) > max_inputs:
         raise InvalidInput.of("n", f"{request.n} texts; at most {max_inputs} are accepted")
     messages = [_plain(message) for message in request.messages]
@@ -278,7 +243,6 @@ def chat_texts(request: ChatRequest, task: Task, max_inputs: int) -> list[Genera
             stop=request.stop or (),
             goes_on=False,
             prompt_field="messages",
-            limit_field="max_tokens" if request.max_tokens else "max_completion_tokens",
         )
         for sampling in _samplings(request)
     ]
@@ -298,6 +262,8 @@ def _readable(field: str, encode: Callable[[Value], list[int]], value: Value) ->
     """The tokens of what stands in *field*."""
     try:
         return encode(value)
+    except TooLong as error:
+        raise ContextLengthExceeded.of(field, str(error)) from None
     except BadValue as error:
         raise InvalidInput.of(field, str(error)) from None
 
@@ -305,5 +271,6 @@ def _readable(field: str, encode: Callable[[Value], list[int]], value: Value) ->
 def _plain(message: Message) -> dict[str, str]:
     """*message* as chat templates know it."""
     role = "system" if message.role == "developer" else message.role
-    plain = {"role": role, "content": "\n".join(part.text for part in message.content)}
-    return plain | ({"name": message.name} if message.name else {})
+    content = "\n".join(part.text for part in message.content)
+    more = message.model_dump(include={"name", "tool_call_id"}, exclude_none=True)
+    return {"role": role, "content": content, **more}

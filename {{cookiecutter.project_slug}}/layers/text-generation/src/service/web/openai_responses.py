@@ -9,11 +9,11 @@ from uuid import uuid4
 from pydantic import BaseModel, Field
 
 from service import errors
-from service.about import PROJECT
-from service.errors import CallerError, FieldError, NotFound
+from service.errors import CallerError, NotFound, ProblemField
 from service.manifest import Manifest, ModelVersion
 from service.owner import Usage
-from service.texts import Completion, FinishReason, Piece
+from service.settings import PROJECT
+from service.texts import FinishReason, Piece
 
 
 class Model(BaseModel):
@@ -26,7 +26,6 @@ class Model(BaseModel):
 
     @classmethod
     def of(cls, manifest: Manifest) -> "Model":
-        """The model that *manifest* describes."""
         created = datetime.fromisoformat(manifest.created_at)
         return cls(id=manifest.name, created=int(created.timestamp()), owned_by=PROJECT["name"])
 
@@ -127,28 +126,25 @@ class CompletionWriter:
     def __init__(self, model: ModelVersion) -> None:
         self._head = _head("cmpl", model)
 
-    def whole(self, completions: Sequence[Completion], usage: Usage) -> TextCompletion:
-        """The answer."""
-        choices = [
-            CompletionChoice(index=index, text=each.text, finish_reason=each.finish_reason)
-            for index, each in enumerate(completions)
-        ]
+    def whole(self, texts: Sequence[Piece], usage: Usage) -> TextCompletion:
+        choices = [self._choice(each) for each in texts]
         return TextCompletion(**self._head, choices=choices, usage=usage)
 
     def opening(self, _count: int) -> list[TextCompletion]:
-        """The chunks that come before the texts."""
+        """What comes before the texts."""
         return []
 
     def chunk(self, piece: Piece) -> TextCompletion:
-        """Some more of one text."""
-        choice = CompletionChoice(
-            index=piece.number, text=piece.text, finish_reason=piece.finish_reason
-        )
-        return TextCompletion(**self._head, choices=[choice])
+        return TextCompletion(**self._head, choices=[self._choice(piece)])
 
     def closing(self, usage: Usage) -> TextCompletion:
-        """The chunk that comes behind the texts."""
+        """What comes behind them."""
         return TextCompletion(**self._head, choices=[], usage=usage)
+
+    def _choice(self, piece: Piece) -> CompletionChoice:
+        return CompletionChoice(
+            index=piece.number, text=piece.text, finish_reason=piece.finish_reason
+        )
 
 
 class ChatWriter:
@@ -157,28 +153,25 @@ class ChatWriter:
     def __init__(self, model: ModelVersion) -> None:
         self._head = _head("chatcmpl", model)
 
-    def whole(self, completions: Sequence[Completion], usage: Usage) -> ChatCompletion:
-        """The answer."""
+    def whole(self, texts: Sequence[Piece], usage: Usage) -> ChatCompletion:
         choices = [
             ChatChoice(
-                index=index,
+                index=each.number,
                 message=ChatMessage(content=each.text),
                 finish_reason=each.finish_reason,
             )
-            for index, each in enumerate(completions)
+            for each in texts
         ]
         return ChatCompletion(**self._head, choices=choices, usage=usage)
 
     def opening(self, count: int) -> list[ChatCompletionChunk]:
-        """The chunks that come before the texts: they say whose messages follow."""
+        """What comes before the texts: it says whose messages follow."""
         return [self._chunk(index, Delta(role="assistant", content="")) for index in range(count)]
 
     def chunk(self, piece: Piece) -> ChatCompletionChunk:
-        """Some more of one text."""
         return self._chunk(piece.number, Delta(content=piece.text), piece.finish_reason)
 
     def closing(self, usage: Usage) -> ChatCompletionChunk:
-        """The chunk that comes behind the texts."""
         return ChatCompletionChunk(**self._head, choices=[], usage=usage)
 
     def _chunk(
@@ -199,19 +192,12 @@ _OURS = (
 """What a caller cannot fix."""
 
 
-class ModelNotFound(NotFound):
-    """Another model is served.
-
-    Args:
-        wanted: the name that the caller gave.
-        served: the name of the model that is served.
-    """
-
-    code = "model_not_found"
+class ModelNotFound(NotFound, code="model_not_found"):
+    """Another model is served."""
 
     def __init__(self, wanted: str, served: str) -> None:
         detail = f"there is no model {wanted[:100]!r}; {served!r} is served"
-        super().__init__(f"model: {detail}", fields=[FieldError("model", detail)])
+        super().__init__(f"model: {detail}", fields=[ProblemField(field="model", detail=detail)])
 
 
 class Error(BaseModel):
@@ -224,7 +210,6 @@ class Error(BaseModel):
 
     @classmethod
     def of(cls, error: CallerError) -> "Error":
-        """What the clients read of *error*."""
         return cls(
             message=error.detail,
             type="server_error" if isinstance(error, _OURS) else "invalid_request_error",

@@ -1,13 +1,13 @@
 """What a training starts from: examples, and perhaps a Hugging Face checkpoint.
 
 A checkpoint is config.json, weights as safetensors and tokenizer.json: in a folder, or under a name
-on the hub, which is then downloaded to the hub's own cache. Pickled weights (``*.bin``) are never
-read: they can run code.
+on the hub, which is then downloaded to the hub's own cache.
 """
 
 import argparse
 import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +16,26 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from tokenizers import Tokenizer
 
 from service.errors import OwnerError, first_fault
+# only: pytorch
+from service.lifecycle.pickles import is_pickle
+# end
 
 if TYPE_CHECKING:
     from service.owner import Network, Parameters
 
-_FILES = ["*.json", "*.jinja", "*.safetensors"]
+_FILES = ["*.json", "*.jinja", "*.safetensors", "vocab.txt", "merges.txt"]
+_NEEDED = {
+    "config.json": ["config.json"],
+    # only: tensorflow
+    "weights as *.safetensors": ["*.safetensors"],
+    "tokenizer.json": ["tokenizer.json"],
+    # end
+    # only: pytorch
+    "weights as *.safetensors or pytorch_model.bin": ["*.safetensors", "pytorch_model*.bin"],
+    "tokenizer.json, vocab.txt or vocab.json": ["tokenizer.json", "vocab.txt", "vocab.json"],
+    # end
+}
+"""What a checkpoint must have, and by which files it has it."""
 _LIKE_ROBERTA = re.compile("roberta|camembert|data2vec-text|ibert|longformer|luke|mpnet|xmod")
 """Families whose positions are counted from the id of the padding token on, as RoBERTa's."""
 _OBJECT = TypeAdapter(dict[str, Any])
@@ -28,16 +43,13 @@ _OBJECT = TypeAdapter(dict[str, Any])
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint that was found whole: its folder, and what its two files of JSON say."""
+    """A checkpoint that was found whole: its folder, what its files of JSON say, its tokenizer."""
 
     folder: Path
     config: dict[str, Any]
     tokenizer_config: dict[str, Any]
-
-    @property
-    def tokenizer(self) -> bytes:
-        """``tokenizer.json``, to the byte."""
-        return (self.folder / "tokenizer.json").read_bytes()
+    tokenizer: bytes
+    """The content of a ``tokenizer.json``."""
 
     @property
     def max_length(self) -> int:
@@ -52,8 +64,7 @@ class Checkpoint:
     def labels(self, head: str) -> list[str] | None:
         """The labels of a checkpoint that was trained for a task already; else ``None``.
 
-        Args:
-            head: how the names of its classes end, as in ``ForSequenceClassification``.
+        *head* is how the names of its classes end, as in ``ForSequenceClassification``.
         """
         names = self.config.get("architectures") or []
         if not any(name.endswith(head) for name in names):
@@ -74,7 +85,6 @@ class Source(BaseModel):
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
-        """Let *parser* accept a source."""
         parser.add_argument(
             "--data",
             type=Path,
@@ -90,7 +100,6 @@ class Source(BaseModel):
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> "Source":
-        """The source that was named on the command line."""
         base: str | None = options.base_model
         if base and Path(base).is_dir():
             base = str(Path(base).resolve())
@@ -101,14 +110,8 @@ class Source(BaseModel):
         return None if self.base_model is None else resolve(self.base_model)
 
     def network(self, parameters: "Parameters", label_count: int) -> "Network":
-        """The network before the training.
-
-        Raises:
-            OwnerError: the checkpoint's weights are broken, or of another network.
-        """
-        # only: encoder
-        from service.lifecycle.start import Start, read_longest  # noqa: PLC0415 - as the next
-        # end
+        """The network before the training."""
+        from service.lifecycle.start import read_longest  # noqa: PLC0415 - as the next
         from service.owner import network  # noqa: PLC0415 - slow to import, and only training needs it
 
         checkpoint = self.checkpoint()
@@ -123,50 +126,65 @@ class Source(BaseModel):
                 f'The weights of the base model in "{checkpoint.folder}" cannot be read, or do not '
                 f"fit its config.json. {type(error).__name__}: {str(error).splitlines()[0]}"
             ) from error
-        # only: encoder
-        read_longest(begun, Start(checkpoint.tokenizer, parameters), label_count)
-        # end
+        read_longest(begun, checkpoint, parameters, label_count)
         return begun
 
 
 def resolve(name: str) -> Checkpoint:
-    """The checkpoint in the folder *name*, or on the hub as *name*, perhaps with ``@REVISION``.
-
-    Raises:
-        OwnerError: it is neither, or lacks one of the files.
-    """
+    """The checkpoint in the folder *name*, or on the hub as *name*, perhaps with ``@REVISION``."""
     folder = Path(name)
     if not folder.is_dir():
         folder = _download(name)
-    for pattern, what in (
-        ("config.json", "config.json"),
-        ("*.safetensors", "weights as *.safetensors"),
-        ("tokenizer.json", "tokenizer.json"),
-    ):
-        if not any(folder.glob(pattern)):
+    for what, patterns in _NEEDED.items():
+        if not any(path for pattern in patterns for path in folder.glob(pattern)):
             raise OwnerError(
                 f'The base model is "{name}", which has no {what}. Save it as one folder with '
                 "save_pretrained() of both its model and its fast tokenizer."
             )
-    try:
-        Tokenizer.from_file(str(folder / "tokenizer.json"))
-    except Exception as error:  # noqa: BLE001  # the library raises no other kind
-        path = folder / "tokenizer.json"
-        raise OwnerError(f'"{path}" is no tokenizer: {error}. Save it again.') from None
+    # only: pytorch
+    for path in folder.glob("pytorch_model*.bin"):
+        is_pickle(path)
+    # end
     return Checkpoint(
-        folder, _read(folder / "config.json"), _read(folder / "tokenizer_config.json")
+        folder,
+        _read(folder / "config.json"),
+        _read(folder / "tokenizer_config.json"),
+        _tokenizer(folder),
     )
+
+
+def _tokenizer(folder: Path) -> bytes:
+    path = folder / "tokenizer.json"
+    try:
+        # only: pytorch
+        if not path.is_file():
+            from transformers import AutoTokenizer  # noqa: PLC0415 - only older folders need it
+
+            slow: Any = AutoTokenizer
+            return str(slow.from_pretrained(folder).backend_tokenizer.to_str()).encode()
+        # end
+        Tokenizer.from_file(str(path))
+    except Exception as error:  # noqa: BLE001  # the libraries raise no other kind
+        named = path if path.is_file() else folder
+        raise OwnerError(f'"{named}" is no tokenizer: {error}. Save it again.') from None
+    return path.read_bytes()
 
 
 def _download(name: str) -> Path:
     repository, _, revision = name.partition("@")
     try:
-        return Path(snapshot_download(repository, revision=revision or None, allow_patterns=_FILES))
+        get = partial(snapshot_download, repository, revision=revision or None)
+        folder = Path(get(allow_patterns=_FILES))
+        # only: pytorch
+        if not any(folder.glob("*.safetensors")):
+            get(allow_patterns=["pytorch_model*.bin"])
+        # end
     except Exception as error:  # noqa: BLE001  # the hub's client raises many kinds
         raise OwnerError(
             f'The base model is "{name}", which is no folder here, and cannot be had from the '
             f"Hugging Face hub either. {type(error).__name__}: {str(error).splitlines()[0]}"
         ) from None
+    return folder
 
 
 def _read(path: Path) -> dict[str, Any]:

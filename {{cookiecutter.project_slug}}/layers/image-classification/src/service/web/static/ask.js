@@ -1,4 +1,16 @@
-import { ask, find, forget, postCommand, quoted, url } from "./page.js";
+import {
+  ask,
+  call,
+  element,
+  find,
+  forget,
+  keyOption,
+  modelLine,
+  postCommand,
+  quoted,
+  showExamples,
+  url,
+} from "./page.js";
 import { describeScores } from "./scores.js";
 
 const drop = find("drop");
@@ -6,7 +18,7 @@ const preview = find("preview");
 const canvas = find("canvas");
 const pen = canvas.getContext("2d");
 
-// One picture at a time: the file's or the drawing. What was known of the former one goes.
+// One picture is shown: the file's or the drawing. What was known of the former one goes.
 function showFile(file) {
   URL.revokeObjectURL(preview.src);
   preview.hidden = !file;
@@ -16,9 +28,10 @@ function showFile(file) {
   forget();
 }
 
-function commandOf(file) {
-  const name = file.name.replaceAll(/["\\]/g, "\\$&"); // as curl reads it in quotes
-  return `curl --silent ${quoted(url("predict"))} -F ${quoted(`image=@"${name}"`)}`;
+function commandOf(files) {
+  const names = files.map(({ name }) => name.replaceAll(/["\\]/g, "\\$&")); // as curl reads them
+  const parts = names.map((name) => `-F ${quoted(`image=@"${name}"`)}`);
+  return `curl --silent ${quoted(url("predict"))}${keyOption()} ${parts.join(" ")}`;
 }
 
 function clearDrawing() {
@@ -26,20 +39,41 @@ function clearDrawing() {
   pen.fillRect(0, 0, canvas.width, canvas.height);
 }
 
-function askFile(file, command = "") {
-  if (!file) return;
+// Several files are one request, and their pictures stand in the answer.
+function askFiles(files, command = commandOf(files)) {
+  if (!files.length) return;
   clearDrawing();
-  showFile(file);
+  showFile(files.length === 1 ? files[0] : null);
   const body = new FormData();
-  body.append("image", file);
-  ask(command, () => fetch("predict", { method: "POST", body }), describeScores);
+  for (const file of files) body.append("image", file);
+  const describe = (answer, milliseconds) =>
+    answer.predictions ? describeMany(files, answer, milliseconds) : describeScores(answer, milliseconds);
+  ask(command, () => call("predict", { method: "POST", body }), describe);
+}
+
+function* describeMany(files, { predictions, model }, milliseconds) {
+  const list = element("ul", "", { className: "pictures" });
+  predictions.forEach(({ prediction, scores }, i) => {
+    const picture = element("img", "", { alt: "", src: URL.createObjectURL(files[i]) });
+    picture.addEventListener("load", () => URL.revokeObjectURL(picture.src));
+    const item = element("li", "");
+    item.append(
+      picture,
+      element("strong", prediction),
+      element("span", `${(100 * scores[0].score).toFixed(1)} %`),
+      element("span", files[i].name, { className: "quiet" }),
+    );
+    list.append(item);
+  });
+  yield list;
+  yield modelLine(model, milliseconds);
 }
 
 // A drawing is no file, so its command has it in it.
 function askDrawing() {
   const body = JSON.stringify({ image: canvas.toDataURL() });
   const headers = { "Content-Type": "application/json" };
-  const send = () => fetch("predict", { method: "POST", headers, body });
+  const send = () => call("predict", { method: "POST", headers, body });
   ask(postCommand("predict", body), send, describeScores);
 }
 
@@ -55,18 +89,16 @@ preview.addEventListener("error", () => {
   preview.hidden = true; // it is no picture
 });
 find("file").addEventListener("change", (event) => {
-  const [file] = event.target.files;
-  if (file) askFile(file, commandOf(file));
+  askFiles([...event.target.files]);
   event.target.value = ""; // so that the same file can be chosen again
 });
 // What is pasted may be no file, so it has no command.
-document.addEventListener("paste", (event) => askFile(event.clipboardData.files[0]));
+document.addEventListener("paste", (event) => askFiles([...event.clipboardData.files], ""));
 for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
   document.addEventListener(kind, (event) => {
     event.preventDefault();
     drop.classList.toggle("over", kind === "dragenter" || kind === "dragover");
-    const [file] = kind === "drop" ? event.dataTransfer.files : [];
-    if (file) askFile(file, commandOf(file));
+    if (kind === "drop") askFiles([...event.dataTransfer.files]);
   });
 }
 
@@ -89,3 +121,11 @@ find("clear").addEventListener("click", () => {
 });
 
 clearDrawing();
+showExamples(async ({ file }, address) => {
+  const content = await (await call(address)).blob();
+  const picture = new File([content], file, { type: content.type });
+  return [
+    element("img", "", { src: URL.createObjectURL(picture), alt: file }),
+    () => askFiles([picture], commandOf([{ name: `examples/${file}` }])),
+  ];
+});

@@ -1,0 +1,1 @@
+BUILD_ARGS += --build-arg OVERLAY="$(OVERLAY)"

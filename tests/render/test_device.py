@@ -1,0 +1,53 @@
+"""Images for GPUs: built where the overlay is, of packages that are locked."""
+
+import re
+import tomllib
+
+import pytest
+
+from bakes import Baked
+from matrix import AXES, COMBINATIONS, without_ci
+from shell import run
+
+WORDS = {
+    ("pytorch", "in-process"): 'TORCH_INDEX=""',
+    ("pytorch", "model-server"): 'TORCH_INDEX=""',
+    ("tensorflow", "in-process"): 'OVERLAY="gpu"',
+    ("tensorflow", "model-server"): "docker-image://tensorflow/serving:2.20.0-gpu",
+}
+"""What ``docker build`` is told."""
+
+
+@pytest.mark.parametrize(("backend", "serving"), WORDS)
+def test_the_overlay_says_what_is_built(backend: str, serving: str, baked: Baked) -> None:
+    row = next(
+        each
+        for each in without_ci(COMBINATIONS)
+        if (each["backend"], each["serving"]) == (backend, serving)
+    )
+    image = "server-image" if serving == "model-server" else "image"
+    told = {
+        overlay: run("make", "--dry-run", image, f"OVERLAY={overlay}", cwd=baked(row))
+        for overlay in ("cpu", "gpu")
+    }
+
+    assert WORDS[backend, serving] in told["gpu"]
+    assert WORDS[backend, serving] not in told["cpu"]
+
+
+@pytest.mark.parametrize("backend", AXES["backend"])
+def test_nvidias_packages_are_locked_with_hashes_beside_the_others(
+    backend: str, baked: Baked
+) -> None:
+    row = next(each for each in COMBINATIONS if each["backend"] == backend)
+    repo = baked(row)
+    text = (repo / "requirements-cuda.lock").read_text(encoding="utf-8")
+    pins = re.split(r"^(?=[a-z])", text, flags=re.MULTILINE)[1:]
+    of_cpu = re.findall(r"^[\w-]+(?===)", (repo / "requirements.lock").read_text(), re.MULTILINE)
+
+    assert len([pin for pin in pins if pin.startswith("nvidia-")]) > 5
+    assert all("--hash=sha256:" in pin for pin in pins)
+    assert not {pin.split("==")[0] for pin in pins} & set(of_cpu)
+    assert "requirements-cuda.lock" in (repo / "Dockerfile").read_text(encoding="utf-8")
+    document = tomllib.loads((repo / "pyproject.toml").read_text(encoding="utf-8"))
+    assert "requirements*.lock" in document["tool"]["cruft"]["skip"]
