@@ -160,7 +160,7 @@ async function useTexts() {
   const page = await open();
   const send = async (text) => {
     await page.fill("#text", text);
-    await page.click("button[type=submit]");
+    await page.click("#form button[type=submit]");
   };
   await assertForgotten(page);
 
@@ -194,7 +194,7 @@ async function chat() {
   const send = async (text) => {
     const asked = page.waitForRequest("**/v1/chat/completions");
     await page.fill("#text", text);
-    await page.click("button[type=submit]");
+    await page.click("#form button[type=submit]");
     await answered(page);
     return (await asked).postDataJSON();
   };
@@ -217,7 +217,7 @@ async function chat() {
 async function markEntities() {
   const page = await open();
   await page.fill("#text", "Ada Lovelace left Turin.");
-  await page.click("button[type=submit]");
+  await page.click("#form button[type=submit]");
   await answered(page);
   const grounds = (selector) =>
     page.locator(selector).evaluateAll((found) => found.map((each) => getComputedStyle(each).backgroundColor));
@@ -232,7 +232,7 @@ async function look(at) {
     await choose(page, "bright.png");
   } else {
     await page.fill("#text", "Ada Lovelace left Turin.");
-    await page.click("button[type=submit]");
+    await page.click("#form button[type=submit]");
   }
   await answered(page);
   await page.click("#command summary");
