@@ -38,17 +38,27 @@ ROWS: list[Combination] = [
         ("text-generation", "flask", "tensorflow"),
     ]
 ]
+"""Each task, framework and backend."""
+ONE_OF_EACH_KIND = ROWS[1], ROWS[3]
+"""What predicts and what generates, with another framework and backend."""
 
 
 KEY = "a-key-of-the-tests"
 
 
-@pytest.fixture
-def browser() -> str:
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    if found is None:
+@pytest.fixture(scope="session")
+def browse() -> Callable[..., None]:
+    """A function that runs a script of ``tests/tools`` with a browser, in a folder."""
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
         pytest.skip("Chromium is not installed, so no page was opened")
-    return found
+    folder = installed("page", "playwright-core@1.65.1", "axe-core@4.14.1").parent
+
+    def of(script: str, cwd: Path, *words: str) -> None:
+        copied = shutil.copy(TOOLS / script, folder)
+        run("node", copied, *words, cwd=cwd, BROWSER=browser)
+
+    return of
 
 
 @contextmanager
@@ -86,22 +96,25 @@ def serving(
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: str(row["task"]))
 def test_the_page_works_in_a_browser(
-    row: Combination, bake: Bake, backend_env: Callable[[str], Path], tmp_path: Path, browser: str
+    row: Combination,
+    bake: Bake,
+    backend_env: Callable[[str], Path],
+    tmp_path: Path,
+    browse: Callable[..., None],
 ) -> None:
-    modules = installed("page", "playwright-core@1.65.1", "axe-core@4.14.1")
-    script = shutil.copy(TOOLS / "page.mjs", modules.parent)
     python = backend_env(row["backend"]) / "bin" / "python"
-
     with serving(row, bake(**row), python, tmp_path) as service:
-        run("node", script, service.url, row["task"], tmp_path, browser, cwd=tmp_path)
+        browse("page.mjs", tmp_path, service.url, row["task"])
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: str(row["task"]))
+@pytest.mark.parametrize("row", ONE_OF_EACH_KIND, ids=lambda row: str(row["task"]))
 def test_a_key_is_typed_in_and_other_origins_are_kept_out(
-    row: Combination, bake: Bake, backend_env: Callable[[str], Path], tmp_path: Path, browser: str
+    row: Combination,
+    bake: Bake,
+    backend_env: Callable[[str], Path],
+    tmp_path: Path,
+    browse: Callable[..., None],
 ) -> None:
-    modules = installed("page", "playwright-core@1.65.1", "axe-core@4.14.1")
-    script = shutil.copy(TOOLS / "keys.mjs", modules.parent)
     python = backend_env(row["backend"]) / "bin" / "python"
     port = str(free_port())
     settings = {
@@ -111,4 +124,4 @@ def test_a_key_is_typed_in_and_other_origins_are_kept_out(
     route = "/generate" if row["task"] == "text-generation" else "/predict"
 
     with serving(row, bake(**row), python, tmp_path, **settings) as service:
-        run("node", script, service.url, route, KEY, browser, port, cwd=tmp_path)
+        browse("keys.mjs", tmp_path, service.url, route, KEY, port)

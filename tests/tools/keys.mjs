@@ -1,6 +1,6 @@
 // A service with API keys, used in Chromium: by its own page, by its description, and from other origins.
 //
-//     node keys.mjs URL ROUTE KEY BROWSER ALLOWED_PORT
+//     BROWSER=/usr/bin/chromium node keys.mjs URL ROUTE KEY ALLOWED_PORT
 //
 // Pages of http://127.0.0.1:ALLOWED_PORT may call the service, and no others. Stands beside node_modules.
 
@@ -8,7 +8,8 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { chromium } from "playwright-core";
 
-const [url, route, key, executablePath, allowed] = process.argv.slice(2);
+const [url, route, key, allowed] = process.argv.slice(2);
+const executablePath = process.env.BROWSER;
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
 
 async function typeKey() {

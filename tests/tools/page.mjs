@@ -1,8 +1,8 @@
 // Uses the page of a running service as people do, in Chromium, and fails where it is not as it must be.
 //
-//     node page.mjs URL TASK FOLDER BROWSER
+//     BROWSER=/usr/bin/chromium node page.mjs URL TASK
 //
-// FOLDER has the pictures; commands that the page shows are run there. Stands beside node_modules.
+// The working folder has the pictures; commands that the page shows are run there. Stands beside node_modules.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -11,7 +11,9 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { chromium } from "playwright-core";
 
-const [url, task, folder, executablePath] = process.argv.slice(2);
+const [url, task] = process.argv.slice(2);
+const folder = process.cwd();
+const executablePath = process.env.BROWSER;
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core"), "utf-8");
 const TOO_LONG = "word ".repeat(5000);
 const SERVICE_LIMIT = "20000";
