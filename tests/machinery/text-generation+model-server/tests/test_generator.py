@@ -31,6 +31,24 @@ def test_a_full_service_refuses_before_a_stream_begins(make_service: MakeService
     assert ask(service).status_code == httpx.codes.OK
 
 
+def test_a_full_service_says_when_a_place_may_be_free(make_service: MakeService) -> None:
+    service = make_service(max_running_sequences=1)
+    service.wait_until_ready()
+    for refused_after in (1.5, 0):
+        service.model.gate.clear()
+        service.model.entered.clear()
+        stream = open_stream(service, samples.ROUTE, samples.BODY)
+        assert service.model.entered.wait(5)
+        time.sleep(refused_after)
+        refused = ask(service)
+        service.model.gate.set()
+        assert events_of(stream.chunks)[-1][1]["finish_reason"] == "stop"
+        wait_for(lambda: sample(service, "service_running_sequences") == 0)
+
+    assert_problem(refused, 503, "queue_full")
+    assert 2 <= int(refused.headers["retry-after"]) <= 5
+
+
 def test_a_reader_that_leaves_before_the_first_token_frees_its_place(service: Service) -> None:
     service.model.gate.clear()
     stream = open_stream(service, samples.ROUTE, samples.BODY)

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 # only: text-generation
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from math import ceil
 # end
 from typing import Protocol
 
@@ -68,6 +69,10 @@ _PROBE_SECONDS = 2.0
 """Time limit of a probe."""
 _MOST_MISSES = 1
 """Failed probes in a row that a server which was well may have: one may meet a moment's hitch."""
+# only: text-generation
+_SMOOTHING = 0.1
+"""Weight of the newest text in the measured time per text."""
+# end
 
 
 class WrongModel(Exception):
@@ -151,6 +156,7 @@ class Pipeline:
         # only: text-generation
         self._settings = settings
         self._running = 0
+        self._seconds_per_text = 0.0  # as measured
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(settings.max_running_sequences, "sequence")
         # end
@@ -367,7 +373,7 @@ class Pipeline:
                 raise QueueFull(
                     f"{self._running} texts are being generated, and {count} more would be over "
                     f"the {most} that may.",
-                    retry_after_seconds=1,
+                    retry_after_seconds=max(1, ceil(self._seconds_per_text * count / most)),
                 )
             self._running += count
             self._metrics.running.set(self._running)
@@ -384,8 +390,11 @@ class Pipeline:
             answer.put(CallerError("Something went wrong here."))
         finally:
             self._metrics.endings.labels(ending).inc()
+            newest = time.monotonic() - answer.since
             with self._lock:
                 self._running -= 1
+                known = self._seconds_per_text or newest
+                self._seconds_per_text = known + _SMOOTHING * (newest - known)
                 self._metrics.running.set(self._running)
 
     def _give(self, answer: Answer, deadline: float) -> Ending:
