@@ -1,9 +1,11 @@
 """What a cluster is given: built by kustomize, judged by the schemas and parsers of the field."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,15 +15,22 @@ import promql_parser
 import pytest
 import yaml
 
-from bakes import Bake, Baked
+from bakes import DEFAULT_SLUG, Bake, Baked
 from kserve_models import Models, faults, kserve_models
 from matrix import COMBINATIONS, CONTEXT, Combination, features, name_of, without_ci
+from shell import finished
 
 SCHEMAS = "1.36"
 FEATURES = {"pytorch", "tensorflow", "predict", "in-process", "model-server"}
 """Those that bring manifests."""
 OF_OPERATOR = {"ServiceMonitor", "PrometheusRule"}
 """Kinds of the Prometheus operator, whose schemas no package has."""
+
+COMPONENTS = ("monitoring", "keys")
+"""What an overlay can turn on, in their order there."""
+
+SERVICE = {"service", "kserve-container"}
+"""What its container is called in a Deployment, and in an InferenceService."""
 
 Object: TypeAlias = dict[str, Any]
 
@@ -54,14 +63,28 @@ def built(folder: Path) -> list[Object]:
     return list(yaml.safe_load_all(result.stdout))
 
 
-def with_monitoring(overlay: Path, to: Path) -> Path:
-    """A copy of the manifests around *overlay*, whose lines for monitoring are no comment."""
-    copy = shutil.copytree(overlay.parents[1], to) / "overlays" / overlay.name
-    text = (copy / "kustomization.yaml").read_text()
-    told = re.sub(r"^# (components:|  - )", r"\1", text, flags=re.MULTILINE)
-    assert told.count("\n  - ../../components/monitoring") == 1
-    (copy / "kustomization.yaml").write_text(told)
+def with_components(kustomization: Path, to: Path, *names: str) -> Path:
+    """The folder of *kustomization*, in a copy of all manifests, with components that are off."""
+    deploy = next(each for each in kustomization.parents if each.name == "deploy")
+    copy = shutil.copytree(deploy, to) / kustomization.relative_to(deploy)
+    for name in names:
+        turn_on(copy / "kustomization.yaml", name)
     return copy
+
+
+def turn_on(file: Path, component: str) -> None:
+    """Take the ``#`` away, as an owner does."""
+    told, count = re.subn(
+        rf"^  # (- \S+/components/{component} #)", r"  \1", file.read_text(), flags=re.MULTILINE
+    )
+    assert count == 1
+    file.write_text(told)
+
+
+def of_kind(manifests: list[Object], kind: str) -> Object:
+    """The only one of *kind*."""
+    (found,) = (each for each in manifests if each["kind"] == kind)
+    return found
 
 
 def containers(manifest: Object) -> list[Object]:
@@ -96,7 +119,9 @@ def test_every_overlay_is_built_and_valid(
     monitored: bool,
 ) -> None:
     folder = baked(answers) / "deploy/kubernetes/overlays" / overlay
-    manifests = built(with_monitoring(folder, tmp_path / "k8s") if monitored else folder)
+    manifests = built(
+        with_components(folder, tmp_path / "deploy", "monitoring") if monitored else folder
+    )
 
     for each in manifests:
         if each["kind"] not in OF_OPERATOR:
@@ -203,6 +228,102 @@ def test_both_ways_into_a_cluster_run_the_same_images(answers: Combination, bake
     assert "service" in deployed.values()
 
 
+@pytest.mark.parametrize("overlay", ["cpu", "gpu"])
+@pytest.mark.parametrize("names", [("keys",), ("monitoring", "keys")], ids="+".join)
+@pytest.mark.parametrize("answers", distinct(), ids=name_of)
+def test_one_line_of_an_overlay_asks_every_caller_for_a_key(
+    answers: Combination, names: tuple[str, ...], overlay: str, baked: Baked, tmp_path: Path
+) -> None:
+    folder = baked(answers) / "deploy/kubernetes/overlays" / overlay
+    before, after = built(folder), built(with_components(folder, tmp_path / "deploy", *names))
+    deployment = of_kind(after, "Deployment")
+    kubernetes_validate.validate(deployment, SCHEMAS, strict=True)
+
+    check_keys(deployment["spec"]["template"]["spec"])
+    former = {each["name"]: each for each in containers(of_kind(before, "Deployment"))}
+    for now in containers(deployment):
+        then = former.pop(now["name"])
+        for key in ("env", "volumeMounts"):
+            assert all(each in now.get(key, []) for each in then.get(key, []))
+    if "monitoring" in names:
+        (endpoint,) = of_kind(after, "ServiceMonitor")["spec"]["endpoints"]
+        secret = {"name": f"{DEFAULT_SLUG}-keys", "key": "metrics"}
+        assert endpoint["authorization"] == {"credentials": secret}
+    assert "Secret" not in {each["kind"] for each in after}  # nobody's keys lie in a repository
+
+
+@pytest.mark.parametrize("overlay", ["cpu", "gpu"])
+@pytest.mark.parametrize("answers", distinct(), ids=name_of)
+def test_one_line_asks_every_caller_of_an_inference_service_for_a_key(
+    answers: Combination, overlay: str, baked: Baked, tmp_path: Path, models: Models
+) -> None:
+    cpu = with_components(baked(answers) / "deploy/kserve/cpu", tmp_path / "deploy", "keys")
+    (before,) = built(baked(answers) / "deploy/kserve" / overlay)
+    (after,) = built(cpu.with_name(overlay))
+
+    assert faults(models, after) == []
+    check_keys(after["spec"]["predictor"])
+    now, then = (each["spec"]["predictor"] for each in (after, before))
+    assert now["volumes"][:-1] == then.get("volumes", [])
+    first, former = now["containers"][0], then["containers"][0]
+    assert first["volumeMounts"][:-1] == former.get("volumeMounts", [])
+    kept = [each for each in former["env"] if each["name"] != "REQUIRE_API_KEYS"]
+    assert all(each in first["env"] for each in kept)
+
+
+def check_keys(pod: Object) -> None:
+    """The service in *pod* requires the keys of a Secret, all of which but one it reads."""
+    (service,) = (each for each in pod["containers"] if each["name"] in SERVICE)
+    others = [each for each in pod["containers"] if each is not service]
+    environ = {each["name"]: each["value"] for each in service["env"]}
+    assert environ["REQUIRE_API_KEYS"] == "True"
+    assert environ["API_KEYS_FILE"] == "/run/access/keys"
+    mounts = [each for each in service["volumeMounts"] if each["name"] == "keys"]
+    assert mounts == [{"name": "keys", "mountPath": "/run/access", "readOnly": True}]  # no subPath
+    (secret,) = (each["secret"] for each in pod["volumes"] if each["name"] == "keys")
+    assert secret["secretName"] == f"{DEFAULT_SLUG}-keys"
+    assert secret["items"] == [{"key": "keys", "path": "keys"}]
+    assert "keys" not in json.dumps(others)
+
+
+FINDS_NOTHING = """\
+#!/bin/bash
+[ "$1" != get ] || exit 0 # and finds nothing
+exec {kubectl} "$@"
+"""
+
+
+@pytest.mark.parametrize("target", ["kubernetes", "kserve"])
+def test_a_deployment_that_lacks_a_key_is_refused_before_it_begins(
+    target: str, bake: Bake, tmp_path: Path
+) -> None:
+    repo = bake()
+    folder = repo / "deploy" / {"kubernetes": "kubernetes/overlays", "kserve": "kserve"}[target]
+    turn_on(folder / "cpu" / "kustomization.yaml", "keys")
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text(FINDS_NOTHING.format(kubectl=shutil.which("kubectl")))
+    kubectl.chmod(0o755)
+    environ = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "API_KEY": ""}
+    words = ("make", "deploy", f"TARGET={target}", "IMAGE=name:1", f"PYTHON={sys.executable}")
+
+    status, said = finished(*words, cwd=repo, environ=environ)
+    assert (status, "error: API_KEY is empty" in said) == (2, True)
+    status, said = finished(*words, cwd=repo, environ=environ | {"API_KEY": "a-key"})
+    assert (status, f'"make key NAME=... TARGET={target}"' in said) == (2, True)
+
+
+@pytest.mark.parametrize("answers", distinct(), ids=name_of)
+def test_compose_asks_for_keys_where_others_reach_the_service(
+    answers: Combination, baked: Baked
+) -> None:
+    compose = yaml.safe_load((baked(answers) / "compose.yaml").read_text())
+    service = compose["services"]["service"]
+
+    assert service["ports"] == ["${BIND:-127.0.0.1}:${PORT:-8000}:8000"]
+    assert service["environment"]["REQUIRE_API_KEYS"] == "${REQUIRE_API_KEYS:-${BIND:+True}}"
+    assert service["environment"]["API_KEYS"] == "${API_KEYS:-}"
+
+
 @pytest.mark.parametrize("answers", distinct(), ids=name_of)
 def test_a_model_on_a_gpu_refuses_to_run_without(answers: Combination, baked: Baked) -> None:
     deploy = baked(answers) / "deploy"
@@ -226,7 +347,9 @@ def test_a_namespace_holds_several_projects(bake: Bake, tmp_path: Path) -> None:
     found: list[set[tuple[str, str]]] = []
     for slug in ("digit-reader", "message-sorter"):
         deploy = bake(project_slug=slug) / "deploy"
-        monitored = with_monitoring(deploy / "kubernetes/overlays/cpu", tmp_path / slug)
+        monitored = with_components(
+            deploy / "kubernetes/overlays/cpu", tmp_path / slug, "monitoring"
+        )
         manifests = built(monitored) + built(deploy / "kubernetes/deployer")
         manifests += built(deploy / "kserve/cpu")
         found.append({(each["kind"], each["metadata"]["name"]) for each in manifests})
@@ -271,7 +394,9 @@ def test_a_deployer_may_do_what_a_deployment_needs_and_no_more(
         for verb in rule["verbs"]
     }
 
-    applied = built(with_monitoring(deploy / "kubernetes/overlays/cpu", tmp_path / "k8s"))
+    applied = built(
+        with_components(deploy / "kubernetes/overlays/cpu", tmp_path / "deploy", *COMPONENTS)
+    )
     for kind in {each["kind"] for each in applied}:
         plural = f"{kind.lower()[:-1]}ies" if kind.endswith("y") else f"{kind.lower()}s"
         assert {(plural, "create"), (plural, "patch"), (plural, "delete")} <= allowed, plural
@@ -283,7 +408,9 @@ def test_every_query_is_understood_by_prometheus(
     answers: Combination, baked: Baked, tmp_path: Path
 ) -> None:
     repo = baked(answers)
-    overlay = with_monitoring(repo / "deploy/kubernetes/overlays/cpu", tmp_path / "k8s")
+    overlay = with_components(
+        repo / "deploy/kubernetes/overlays/cpu", tmp_path / "deploy", "monitoring"
+    )
     found = [query for manifest in built(overlay) for query in queries(manifest)]
     rules = yaml.safe_load(
         (repo / "deploy/kubernetes/components/monitoring/prometheus-adapter.yaml").read_text()

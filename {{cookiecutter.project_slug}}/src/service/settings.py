@@ -97,7 +97,7 @@ class Settings(BaseSettings):
     """Who may call, a line each; read again when it changes."""
     api_keys: str = ""
     """The same lines, with ``;`` between them."""
-    require_api_keys: bool = False
+    require_api_keys: bool | None = None
     """Without a key, do not start."""
     cors_origins: str = Field(
         default="", pattern=r"^(\*|https?://[^/,\s]+( *, *https?://[^/,\s]+)*)?$"
