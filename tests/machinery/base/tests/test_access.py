@@ -377,8 +377,10 @@ def test_keys_of_a_cluster_are_in_a_secret_beside_one_for_prometheus(tmp_path: P
     (tmp_path / "kubectl").chmod(0o755)
     environ = {
         **os.environ,
-        **{"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT / "src")},
-        **{"PYTHON": sys.executable, "NAME": "mine"},
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT / "src"),
+        "PYTHON": sys.executable,
+        "NAME": "mine",
     }
 
     def keys_sh(name: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -401,7 +403,8 @@ def test_keys_of_a_cluster_are_in_a_secret_beside_one_for_prometheus(tmp_path: P
     hashes = {"prometheus": kept()["metrics"], "crm": key}
     assert first == {name: sha256(value.encode()).hexdigest() for name, value in hashes.items()}
     (metrics, crm) = parse(kept()["keys"], "keys")
-    assert (metrics.scopes, crm.requests_per_minute) == ({"metrics"}, 7)
+    assert metrics.scopes == {"metrics"}
+    assert crm.requests_per_minute == 7
     assert kept()["metrics"] not in made.stdout + made.stderr
 
     keys_sh("batch")

@@ -115,6 +115,11 @@ def test_the_log_says_who_called_and_what_came_of_it(running: Process, folder: P
     assert (good["route"], good["status"], good["key"]) == (samples.ROUTE, 200, "crm")
     assert (good["bytes"], good["version"]) == (len(body), 1)
     assert "reason" not in good
+    times = {name: value for name, value in good.items() if name.endswith("_milliseconds")}
+    assert times.keys() & {"model_milliseconds", "first_token_milliseconds"}
+    assert all(0 <= value <= good["milliseconds"] + 1 for value in times.values())
+    assert good.get("batch", 1) == 1
+    assert not any("_milliseconds" in name or name == "batch" for name in [*bad, *unknown])
     assert (bad["client"], bad["key"]) == ("127.0.0.1", "crm")
     assert bad["reason"] in {"invalid_input", "malformed_body", "unsupported_media_type"}
     assert unknown["reason"] == "unauthorized"
