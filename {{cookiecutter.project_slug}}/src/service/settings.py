@@ -108,6 +108,8 @@ class Settings(BaseSettings):
     serve_page: bool = True
     serve_docs: bool = True
     serve_metrics: bool = True
+    metrics_port: int | None = Field(default=None, ge=1, le=65535)
+    """Of ``/metrics`` and probes alone, without a key; the other port then has no ``/metrics``."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] | None = None
     """When ``None``, ``console`` on a terminal and ``json`` elsewhere."""
