@@ -26,7 +26,7 @@ FEATURES = {"pytorch", "tensorflow", "predict", "in-process", "model-server"}
 OF_OPERATOR = {"ServiceMonitor", "PrometheusRule"}
 """Kinds of the Prometheus operator, whose schemas no package has."""
 
-COMPONENTS = ("monitoring", "keys")
+COMPONENTS = ("monitoring", "metrics-port", "ingress", "keys")
 """What an overlay can turn on, in their order there."""
 
 SERVICE = {"service", "kserve-container"}
@@ -134,28 +134,141 @@ def test_every_overlay_is_built_and_valid(
     assert has_gpu == (overlay == "gpu")
 
 
+@pytest.mark.parametrize("overlay", ["cpu", "gpu"])
 @pytest.mark.parametrize("answers", distinct(), ids=name_of)
 def test_every_pod_may_do_as_little_as_the_restricted_standard_allows(
-    answers: Combination, baked: Baked
+    answers: Combination, overlay: str, baked: Baked, tmp_path: Path
 ) -> None:
-    (deployment,) = (
-        each
-        for each in built(baked(answers) / "deploy/kubernetes/base")
-        if each["kind"] == "Deployment"
-    )
-    pod = deployment["spec"]["template"]["spec"]
-    (service,) = built(baked(answers) / "deploy/kserve/cpu")
+    deploy = baked(answers) / "deploy"
+    folder = deploy / "kubernetes/overlays" / overlay
+    manifests = built(with_components(folder, tmp_path / "k8s/deploy", *COMPONENTS))
+    cpu = with_components(deploy / "kserve/cpu", tmp_path / "kserve/deploy", "keys")
+    (service,) = built(cpu.with_name(overlay))
 
-    assert pod["securityContext"]["runAsNonRoot"]
-    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert not pod["automountServiceAccountToken"]
-    assert all(each["securityContext"]["runAsNonRoot"] for each in containers(service))
-    for each in containers(deployment) + containers(service):
-        allowed = each["securityContext"]
-        assert allowed["readOnlyRootFilesystem"]
-        assert not allowed["allowPrivilegeEscalation"]
-        assert allowed["capabilities"] == {"drop": ["ALL"]}
-        assert each["resources"]["limits"]["memory"]
+    for pod in (
+        of_kind(manifests, "Deployment")["spec"]["template"]["spec"],
+        service["spec"]["predictor"],
+    ):
+        assert broken_rules(pod) == []
+        assert not pod["automountServiceAccountToken"]
+        for each in pod["containers"]:
+            assert each["securityContext"]["readOnlyRootFilesystem"]
+            assert each["resources"]["limits"]["memory"]
+
+
+VOLUMES = {
+    *("configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim"),
+    *("projected", "secret"),
+}
+
+
+def broken_rules(pod: Object) -> list[str]:
+    """Which of https://kubernetes.io/docs/concepts/security/pod-security-standards *pod* breaks."""
+    told: Object = pod.get("securityContext", {})
+    rules = {
+        "host namespaces": not any(pod.get(f"host{each}") for each in ("Network", "PID", "IPC")),
+        "volume types": all(each.keys() - {"name"} <= VOLUMES for each in pod.get("volumes", [])),
+        "sysctls": not told.get("sysctls"),
+    }
+    kinds = ("containers", "initContainers", "ephemeralContainers")
+    for each in [container for kind in kinds for container in pod.get(kind, [])]:
+        own: Object = each.get("securityContext", {})
+        both = told | own
+        probes = [each.get(f"{name}Probe", {}) for name in ("startup", "liveness", "readiness")]
+        capabilities = own.get("capabilities", {})
+        rules |= {
+            f"{each['name']}: {rule}": is_kept
+            for rule, is_kept in {
+                "privileged": not own.get("privileged"),
+                "escalation": own.get("allowPrivilegeEscalation") is False,
+                "capabilities": capabilities.get("drop") == ["ALL"]
+                and set(capabilities.get("add", ())) <= {"NET_BIND_SERVICE"},
+                "root": both.get("runAsNonRoot") is True and both.get("runAsUser") != 0,
+                "seccomp": both.get("seccompProfile", {}).get("type")
+                in {"RuntimeDefault", "Localhost"},
+                "proc": own.get("procMount", "Default") == "Default",
+                "SELinux": "seLinuxOptions" not in both,
+                "host ports": not any(port.get("hostPort") for port in each.get("ports", [])),
+                "probed hosts": not any(probe.get("httpGet", {}).get("host") for probe in probes),
+            }.items()
+        }
+    return [rule for rule, is_kept in rules.items() if not is_kept]
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"hostPID": True}, "host namespaces"),
+        ({"volumes": [{"name": "a", "hostPath": {"path": "/"}}]}, "volume types"),
+        ({"securityContext": {"runAsNonRoot": True}}, "a: seccomp"),
+        ({"initContainers": [{"name": "b"}]}, "b: escalation"),
+    ],
+)
+def test_a_pod_that_may_do_more_is_found(change: Object, rule: str) -> None:
+    own = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    pod = {
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [{"name": "a", "securityContext": own}],
+    }
+
+    assert broken_rules(pod) == []
+    assert rule in broken_rules(pod | change)
+
+
+@pytest.mark.parametrize("answers", distinct(), ids=name_of)
+def test_metrics_have_a_port_that_prometheus_alone_reaches(
+    answers: Combination, baked: Baked, tmp_path: Path
+) -> None:
+    folder = baked(answers) / "deploy/kubernetes/overlays/cpu"
+    names = ("monitoring", "metrics-port", "keys")
+    manifests = built(with_components(folder, tmp_path / "deploy", *names))
+    for each in manifests:
+        if each["kind"] not in OF_OPERATOR:
+            kubernetes_validate.validate(each, SCHEMAS, strict=True)
+
+    pods = containers(of_kind(manifests, "Deployment"))
+    (service,) = (each for each in pods if each["name"] == "service")
+    ports = {each["name"]: each["containerPort"] for each in service["ports"]}
+    assert ports == {"http": 8000, "service-metrics": 9000}
+    assert {"name": "METRICS_PORT", "value": "9000"} in service["env"]
+    (endpoint,) = of_kind(manifests, "ServiceMonitor")["spec"]["endpoints"]
+    open_ports = {each["name"]: each for each in of_kind(manifests, "Service")["spec"]["ports"]}
+    assert open_ports[endpoint["port"]]["targetPort"] == "service-metrics"
+    assert open_ports.keys() == {"http", "metrics"}
+    callers, prometheus = of_kind(manifests, "NetworkPolicy")["spec"]["ingress"]
+    assert callers == {"ports": [{"port": "http"}]}
+    assert prometheus["from"]
+    assert prometheus["ports"] == [{"port": "service-metrics"}]
+
+
+@pytest.mark.parametrize("names", [["ingress"], ["ingress", "keys"]], ids="+".join)
+@pytest.mark.parametrize("answers", distinct(), ids=name_of)
+def test_who_opens_a_service_to_the_outside_has_tls_and_asks_for_keys(
+    answers: Combination, names: list[str], baked: Baked, tmp_path: Path
+) -> None:
+    folder = baked(answers) / "deploy/kubernetes/overlays/cpu"
+    manifests = built(with_components(folder, tmp_path / "deploy", *names))
+    ingress, deployment = of_kind(manifests, "Ingress"), of_kind(manifests, "Deployment")
+    for each in (ingress, deployment):
+        kubernetes_validate.validate(each, SCHEMAS, strict=True)
+
+    check_keys(deployment["spec"]["template"]["spec"])
+    (rule,), (tls,) = ingress["spec"]["rules"], ingress["spec"]["tls"]
+    assert tls["hosts"] == [rule["host"]]
+    (path,) = rule["http"]["paths"]
+    target = path["backend"]["service"]
+    service = of_kind(manifests, "Service")
+    assert target["name"] == service["metadata"]["name"]
+    assert target["port"]["name"] in {each["name"] for each in service["spec"]["ports"]}
+    prefix = "nginx.ingress.kubernetes.io/"
+    told = {
+        name.removeprefix(prefix): value
+        for name, value in ingress["metadata"]["annotations"].items()
+    }
+    assert int(told["proxy-body-size"].removesuffix("m")) * 2**20 > 10 * 2**20  # MAX_BODY_BYTES
+    assert float(told["proxy-read-timeout"]) > setting(answers, "REQUEST_TIMEOUT_SECONDS")
+    is_stream = answers["task"] == "text-generation"
+    assert told["proxy-buffering"] == ("off" if is_stream else "on")
 
 
 @pytest.mark.parametrize("answers", distinct(), ids=name_of)
@@ -229,13 +342,13 @@ def test_both_ways_into_a_cluster_run_the_same_images(answers: Combination, bake
 
 
 @pytest.mark.parametrize("overlay", ["cpu", "gpu"])
-@pytest.mark.parametrize("names", [("keys",), ("monitoring", "keys")], ids="+".join)
 @pytest.mark.parametrize("answers", distinct(), ids=name_of)
 def test_one_line_of_an_overlay_asks_every_caller_for_a_key(
-    answers: Combination, names: tuple[str, ...], overlay: str, baked: Baked, tmp_path: Path
+    answers: Combination, overlay: str, baked: Baked, tmp_path: Path
 ) -> None:
     folder = baked(answers) / "deploy/kubernetes/overlays" / overlay
-    before, after = built(folder), built(with_components(folder, tmp_path / "deploy", *names))
+    before = built(folder)
+    after = built(with_components(folder, tmp_path / "deploy", "monitoring", "keys"))
     deployment = of_kind(after, "Deployment")
     kubernetes_validate.validate(deployment, SCHEMAS, strict=True)
 
@@ -245,10 +358,9 @@ def test_one_line_of_an_overlay_asks_every_caller_for_a_key(
         then = former.pop(now["name"])
         for key in ("env", "volumeMounts"):
             assert all(each in now.get(key, []) for each in then.get(key, []))
-    if "monitoring" in names:
-        (endpoint,) = of_kind(after, "ServiceMonitor")["spec"]["endpoints"]
-        secret = {"name": f"{DEFAULT_SLUG}-keys", "key": "metrics"}
-        assert endpoint["authorization"] == {"credentials": secret}
+    (endpoint,) = of_kind(after, "ServiceMonitor")["spec"]["endpoints"]
+    secret = {"name": f"{DEFAULT_SLUG}-keys", "key": "metrics"}
+    assert endpoint["authorization"] == {"credentials": secret}
     assert "Secret" not in {each["kind"] for each in after}  # nobody's keys lie in a repository
 
 
@@ -398,7 +510,7 @@ def test_a_deployer_may_do_what_a_deployment_needs_and_no_more(
         with_components(deploy / "kubernetes/overlays/cpu", tmp_path / "deploy", *COMPONENTS)
     )
     for kind in {each["kind"] for each in applied}:
-        plural = f"{kind.lower()[:-1]}ies" if kind.endswith("y") else f"{kind.lower()}s"
+        plural = re.sub("ys$", "ies", f"{kind.lower()}s").replace("sss", "sses")
         assert {(plural, "create"), (plural, "patch"), (plural, "delete")} <= allowed, plural
     assert not any("*" in pair or "secrets" in pair or "roles" in pair for pair in allowed)
 
