@@ -404,6 +404,15 @@ def test_images_are_built_for_the_hardware_that_they_are_deployed_to(pipeline: P
     assert calls == ["model cpu", "compare cpu", "verify cpu"]
 
 
+def test_an_image_is_tried_without_the_keys_of_production(pipeline: Pipeline) -> None:
+    note = 'echo "$1 ${REQUIRE_API_KEYS:-} ${API_KEY:-none} ${API_KEYS:-none}" >>"$LOG"\n'
+    (pipeline.bin / "make").write_text(f"#!/bin/bash\n{note}")
+
+    calls = pipeline.succeeds("image", API_KEY="a-key", API_KEYS="crm 00")
+    assert "up False none none" in calls
+    assert "smoke False none none" in calls
+
+
 STAGE = """\
 #!/bin/bash
 echo "-- stage $1"

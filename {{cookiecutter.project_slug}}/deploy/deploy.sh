@@ -50,9 +50,17 @@ on_compose() { # remembers images by tags: "before" while another is tried, "pre
     }
 }
 
+check_keys() { # now, and not when pods have waited for them in vain
+    kubectl kustomize "$folder" | grep "secretName: $NAME-keys\$" >/dev/null || return 0
+    [ -n "${API_KEY:-}" ] || fail "API_KEY is empty; with components/keys it must be a key, for the smoke test."
+    found=$(kubectl get secret "$NAME-keys" --ignore-not-found --output=name 2>/dev/null) || return 0 # not for all to see
+    [ -n "$found" ] || fail "there is no Secret \"$NAME-keys\". Run \"make key NAME=... TARGET=$TARGET\"."
+}
+
 on_cluster() { # kind, folder of manifests, selector of pods, container
     kind=$1 folder=$2 selector=$3 container=$4
     [ -d "$folder" ] || fail "OVERLAY is \"$OVERLAY\"; it must be a folder of ${folder%/*}."
+    check_keys
     value() { kubectl get "$kind" "$NAME" --ignore-not-found --output=jsonpath="{$1}"; }
     start() {
         images="{name: service, newName: '$IMAGE'}"

@@ -50,6 +50,8 @@ def serve(make: "MakePipeline | None" = None) -> None:
 
     access = Access(settings)
     sockets = listen(settings.host, settings.port)
+    if settings.metrics_port:
+        sockets += listen(settings.host, settings.metrics_port, "METRICS_PORT")
     log.info("starting", model_dir=str(settings.model_dir))
     Server(application(settings, make or Pipeline), settings, access).run(sockets)
 

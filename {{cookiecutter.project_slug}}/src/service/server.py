@@ -36,7 +36,7 @@ _SPARE_FILES = 256
 _MOST_HEAD_BYTES = 64 * 1024
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
+def listen(host: str, port: int, setting: str = "PORT") -> list[socket.socket]:
     """Sockets at *port* of each address of *host*; ``OwnerError`` where none can listen."""
     name = host.removeprefix("[").removesuffix("]")
     sockets: list[socket.socket] = []
@@ -61,7 +61,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
     except OSError as error:
         reason = str(error.strerror).partition(" (while")[0]  # Python adds the address again
         raise OwnerError(
-            f"HOST is {host} and PORT is {port}, where this process cannot listen: "
+            f"HOST is {host} and {setting} is {port}, where this process cannot listen: "
             f"{reason}. Set others, or stop what listens there."
         ) from None
     for each in sockets:

@@ -97,7 +97,7 @@ class Settings(BaseSettings):
     """Who may call, a line each; read again when it changes."""
     api_keys: str = ""
     """The same lines, with ``;`` between them."""
-    require_api_keys: bool = False
+    require_api_keys: bool | None = None
     """Without a key, do not start."""
     cors_origins: str = Field(
         default="", pattern=r"^(\*|https?://[^/,\s]+( *, *https?://[^/,\s]+)*)?$"
@@ -108,6 +108,8 @@ class Settings(BaseSettings):
     serve_page: bool = True
     serve_docs: bool = True
     serve_metrics: bool = True
+    metrics_port: int | None = Field(default=None, ge=1, le=65535)
+    """Of ``/metrics`` and probes alone, without a key; the other port then has no ``/metrics``."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] | None = None
     """When ``None``, ``console`` on a terminal and ``json`` elsewhere."""

@@ -3,10 +3,12 @@
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
 import time
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import closing
 from hashlib import sha256
@@ -234,6 +236,27 @@ def test_keys_are_read_again_when_the_file_changes(start: Start, tmp_path: Path)
     assert OTHER not in said
 
 
+def test_a_mounted_secret_that_is_replaced_is_read_again(start: Start, tmp_path: Path) -> None:
+    def write(name: str, key: str) -> None:
+        """As a kubelet does: a new folder, and a link to it in the place of the former."""
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "keys").write_text(line_of("crm", key), encoding="utf-8")
+        (tmp_path / "..data_tmp").symlink_to(name)
+        (tmp_path / "..data_tmp").replace(tmp_path / "..data")
+
+    write("..first", KEY)
+    path = tmp_path / "keys"
+    path.symlink_to("..data/keys")
+    running = start(API_KEYS_FILE=str(path), REQUIRE_API_KEYS="True")
+    running.wait_until_ready()
+    assert predict(running, X_API_Key=KEY).status == 200
+
+    write("..second", OTHER)
+    shutil.rmtree(tmp_path / "..first")
+    wait_for(lambda: predict(running, X_API_Key=OTHER).status == 200)
+    assert predict(running, X_API_Key=KEY).status == 401
+
+
 def test_requests_per_minute_are_counted_by_key(counting: Process) -> None:
     answers = [predict(counting, X_API_Key=FEW) for _ in range(5)]
 
@@ -330,5 +353,71 @@ def test_a_key_is_made_with_its_line() -> None:
 
     assert made.stdout == f"{line_of('crm', key)}\n"
     assert [each.name for each in parse(made.stdout, "keys")] == ["crm"]
+    facts = [*command, "crm scopes=metrics"]
+    made = subprocess.run(facts, env=environment, capture_output=True, text=True, check=True)
+    assert parse(made.stdout, "keys")[0].scopes == {"metrics"}
     refused = subprocess.run([*command, "a;b"], env=environment, capture_output=True, check=False)
     assert refused.returncode == 1
+
+
+KUBECTL = """\
+#!/usr/bin/env python3
+import base64, json, pathlib, sys
+kept = pathlib.Path(__file__).with_name("secret.json")
+if sys.argv[1] == "apply":
+    kept.write_text(sys.stdin.read())
+elif kept.exists():
+    name = sys.argv[-1].removeprefix("--output=jsonpath={.data.").removesuffix("}")
+    print(json.loads(kept.read_text())["data"][name], end="")
+"""
+
+
+def test_keys_of_a_cluster_are_in_a_secret_beside_one_for_prometheus(tmp_path: Path) -> None:
+    (tmp_path / "kubectl").write_text(KUBECTL, encoding="utf-8")
+    (tmp_path / "kubectl").chmod(0o755)
+    environ = {
+        **os.environ,
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT / "src"),
+        "PYTHON": sys.executable,
+        "NAME": "mine",
+    }
+
+    def keys_sh(name: str, **more: str) -> subprocess.CompletedProcess[str]:
+        command = ["bash", str(ROOT / "deploy" / "keys.sh"), name]
+        return subprocess.run(
+            command, env=environ | more, capture_output=True, text=True, check=False
+        )
+
+    def kept() -> dict[str, str]:
+        secret = json.loads((tmp_path / "secret.json").read_text(encoding="utf-8"))
+        assert secret["metadata"]["name"] == "mine-keys"
+        return {name: b64decode(value).decode() for name, value in secret["data"].items()}
+
+    def known() -> dict[str, str]:
+        return {each.name: each.sha256 for each in parse(kept()["keys"], "keys")}
+
+    made = keys_sh("crm requests_per_minute=7")
+    (key,) = re.findall(r"again: (\S{43})\n", made.stderr)
+    first = known()
+    hashes = {"prometheus": kept()["metrics"], "crm": key}
+    assert first == {name: sha256(value.encode()).hexdigest() for name, value in hashes.items()}
+    (metrics, crm) = parse(kept()["keys"], "keys")
+    assert metrics.scopes == {"metrics"}
+    assert crm.requests_per_minute == 7
+    assert kept()["metrics"] not in made.stdout + made.stderr
+
+    keys_sh("batch")
+    keys_sh("crm")
+    assert known().keys() == {"prometheus", "batch", "crm"}
+    assert known()["crm"] != first["crm"]
+    before = kept()
+    for refused in (keys_sh("a b"), keys_sh("my/key"), keys_sh("none", DELETE="1")):
+        assert refused.returncode == 1
+        assert "error: " in refused.stderr
+    assert kept() == before
+
+    said = keys_sh("crm", DELETE="1").stdout
+    assert known().keys() == {"prometheus", "batch"}
+    assert said.endswith("Their keys:\n  prometheus\n  batch\n")
+    assert kept()["metrics"] == before["metrics"]

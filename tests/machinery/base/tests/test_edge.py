@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import samples
 from fake_version import write_fake_version
-from processes import FAKE_SERVICE, Process, starting
+from processes import FAKE_SERVICE, Process, free_port, starting
 from pydantic import ValidationError
 
 from service.settings import Settings
@@ -102,6 +102,37 @@ def test_what_is_switched_off_is_not_there(running: Process) -> None:
     assert send(running, "GET", "/")[0] == 200
 
 
+def test_metrics_have_a_port_of_their_own_where_one_is_set(
+    tmp_path: Path,
+) -> None:
+    inside = free_port()
+    write_fake_version(tmp_path / "default")
+    with starting(tmp_path / "default", tmp_path, FAKE_SERVICE) as start:
+        running = start(
+            METRICS_PORT=str(inside),
+            API_KEYS=f"crm {sha256(KEY.encode()).hexdigest()} scopes=predict,metrics",
+        )
+        running.wait_until_ready()
+        other = Process(inside, running.process)
+
+        assert send(running, "GET", "/metrics", X_API_Key=KEY)[0] == 404
+        assert send(running, "GET", "/readyz")[0] == 200
+        assert send(running, "POST", samples.ROUTE, samples.RAW, X_API_Key=KEY)[0] == 200
+        status, _, body = send(other, "GET", "/metrics")
+        assert status == 200
+        assert b'service_requests_total{method="POST"' in body
+        assert {send(other, "GET", path)[0] for path in ("/livez", "/readyz")} == {200}
+        for path in (samples.ROUTE, "/", "/docs", "/model", "//metrics", "/metrics/", "/v2"):
+            for key in (KEY, "unknown"):
+                assert send(other, "GET", path, X_API_Key=key)[0] == 404, path
+        assert send(other, "POST", samples.ROUTE, samples.RAW, X_API_Key=KEY)[0] == 404
+
+        said, _ = start(PORT=str(inside)).process.communicate(timeout=60)
+        assert f"PORT is {inside}, where this process cannot listen" in said
+        said, _ = start(METRICS_PORT=str(inside)).process.communicate(timeout=60)
+        assert f"METRICS_PORT is {inside}, where this process cannot listen" in said
+
+
 def test_the_log_says_who_called_and_what_came_of_it(running: Process, folder: Path) -> None:
     via = {"X_Forwarded_For": "203.0.113.9, 127.0.0.2", "X_Forwarded_Prefix": "/models/digits/"}
     _, _, body = send(
@@ -115,6 +146,11 @@ def test_the_log_says_who_called_and_what_came_of_it(running: Process, folder: P
     assert (good["route"], good["status"], good["key"]) == (samples.ROUTE, 200, "crm")
     assert (good["bytes"], good["version"]) == (len(body), 1)
     assert "reason" not in good
+    times = {name: value for name, value in good.items() if name.endswith("_milliseconds")}
+    assert times.keys() & {"model_milliseconds", "first_token_milliseconds"}
+    assert all(0 <= value <= good["milliseconds"] + 1 for value in times.values())
+    assert good.get("batch", 1) == 1
+    assert not any("_milliseconds" in name or name == "batch" for name in [*bad, *unknown])
     assert (bad["client"], bad["key"]) == ("127.0.0.1", "crm")
     assert bad["reason"] in {"invalid_input", "malformed_body", "unsupported_media_type"}
     assert unknown["reason"] == "unauthorized"

@@ -3,13 +3,12 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from service.batching import MicroBatcher
+from service.batching import Answer, MicroBatcher
 from service.errors import DeadlineExceeded, ModelFailed, NotReady, QueueFull
 from service.metrics import Metrics
 
@@ -38,10 +37,10 @@ class Running:
     metrics: Metrics
     failures: list[Exception]
 
-    def submit(self, *values: int, seconds: float = 10) -> "list[Future[int]]":
+    def submit(self, *values: int, seconds: float = 10) -> list[Answer[int]]:
         return self.batcher.submit(values, deadline=time.monotonic() + seconds)
 
-    def hold(self) -> "Future[int]":
+    def hold(self) -> Answer[int]:
         """Occupy the model, so that what comes next waits."""
         self.model.gate.clear()
         self.model.entered.clear()
@@ -108,6 +107,23 @@ def test_what_waits_runs_together_up_to_the_largest_batch(running: Running) -> N
 
     assert [answer.result(5) for answer in (held, *answers)] == [0, 2, 4, 6, 8, 10, 12]
     assert running.model.batches == [[0], [1, 2, 3, 4], [5, 6]]
+
+
+def test_an_answer_knows_its_wait_and_its_run(running: Running) -> None:
+    held = running.hold()
+    first = running.submit(1)[0]
+    time.sleep(0.05)
+    poisoned, second = running.submit(13)[0], running.submit(2)[0]
+    running.model.gate.set()
+
+    for answer in (held, first, second):
+        answer.result(5)
+    assert (held.times["batch"], held.times["queue_milliseconds"] < 40) == (1, True)
+    assert first.times["queue_milliseconds"] - second.times["queue_milliseconds"] >= 40
+    assert held.times["model_milliseconds"] > first.times["model_milliseconds"] >= 0
+    assert first.times["batch"] == 1  # alone, after the batch with the poisoned one
+    assert isinstance(poisoned.exception(5), ModelFailed)
+    assert poisoned.times.keys() == {"queue_milliseconds"}
 
 
 def test_only_values_of_one_kind_share_a_batch(start: Callable[..., Running]) -> None:

@@ -250,9 +250,10 @@ def _is_loopback(host: str) -> bool:
 
 
 def main() -> None:
-    """Make a key for the name in the command line: shown once, and its line for the file."""
+    """Make a key for the name, and the facts, in the command line: shown once, and its line."""
     key = secrets.token_urlsafe(32)
-    line = f"{' '.join(sys.argv[1:])} {sha256(key.encode()).hexdigest()}"
+    name, *facts = " ".join(sys.argv[1:]).split() or [""]
+    line = " ".join([name, sha256(key.encode()).hexdigest(), *facts])
     try:
         parse(line, "NAME")
     except OwnerError as error:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from http import HTTPStatus
 from math import ceil
 from typing import TYPE_CHECKING, Any
@@ -124,9 +124,10 @@ class Front:
                 await send(_begin(HTTPStatus.NO_CONTENT, [*headers, *_PREFLIGHT]))
                 await _send_body(send, b"", more=False)
                 return
-            if environ["PATH_INFO"] in self._closed:
+            is_inside = environ["SERVER_PORT"] == str(self.settings.metrics_port)
+            if not self._has(environ["PATH_INFO"], is_inside=is_inside):
                 raise NotFound(f"There is no route {environ['PATH_INFO']!r}.")
-            with self._access.admit(environ, headers):
+            with nullcontext() if is_inside else self._access.admit(environ, headers):
                 await self._answer(environ, receive, _adding(headers, send) if headers else send)
         except CallerError as error:
             if isinstance(error, NotAdmitted):
@@ -136,6 +137,14 @@ class Front:
             await _send_body(send, body, more=False)
         except ConnectionError:
             return
+
+    def _has(self, path: str, *, is_inside: bool) -> bool:
+        """Whether *path* is answered, at METRICS_PORT or at the other port."""
+        if path in self._closed:
+            return False
+        if is_inside:
+            return _PROBES.fullmatch(path) is not None
+        return path != "/metrics" or self.settings.metrics_port is None
 
     async def _answer(self, environ: "WSGIEnvironment", receive: Receive, send: Send) -> None:
         """Read the body, and send what the application says to the whole.

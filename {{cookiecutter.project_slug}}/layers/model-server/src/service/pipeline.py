@@ -415,7 +415,9 @@ class Pipeline:
                     return ending
                 if number == 0:
                     metrics.prompt_tokens.inc(len(prompt.tokens))
-                    metrics.first_token_seconds.observe(time.monotonic() - answer.since)
+                    waited = time.monotonic() - answer.since
+                    metrics.first_token_seconds.observe(waited)
+                    answer.times["first_token_milliseconds"] = round(waited * 1000, 2)
                 answer.put(item)
                 if isinstance(item, str):
                     return item

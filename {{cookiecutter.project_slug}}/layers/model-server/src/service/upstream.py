@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 # only: predict
 from math import ceil
+
+from structlog.contextvars import bind_contextvars, get_contextvars
 # end
 
 from service import errors
@@ -150,7 +152,12 @@ class Upstream:
             self.answered = time.monotonic()
             self._metrics.calls.labels("ok").inc()
         finally:
-            self._metrics.call_seconds.observe(time.monotonic() - started)
+            taken = time.monotonic() - started
+            self._metrics.call_seconds.observe(taken)
+            # only: predict
+            before = get_contextvars().get("model_milliseconds", 0)  # of this request's other calls
+            bind_contextvars(model_milliseconds=round(before + taken * 1000, 2))
+            # end
 
     def _note(self, error: ServerError, seconds: float) -> None:
         """Count *error*, which ended a call that had *seconds*."""

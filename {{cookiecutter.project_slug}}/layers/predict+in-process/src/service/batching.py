@@ -25,12 +25,21 @@ _SMOOTHING = 0.1
 """Weight of the newest batch in the measured time per input."""
 
 
+class Answer(Future[Out]):
+    """An input's output, when it is there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times: dict[str, float] = {}
+        """For the log: what is known of the input's wait, and of the run that it had a part in."""
+
+
 @dataclass
 class _Waiting(Generic[In, Out]):
     value: In
     deadline: float
     since: float = field(default_factory=time.monotonic)
-    answer: "Future[Out]" = field(default_factory=Future)
+    answer: Answer[Out] = field(default_factory=Answer)
 
 
 class MicroBatcher(Executor[Run[In, Out], _Waiting[In, Out]], Generic[In, Out]):
@@ -67,7 +76,7 @@ class MicroBatcher(Executor[Run[In, Out], _Waiting[In, Out]], Generic[In, Out]):
         since = self._running_since
         return 0.0 if since is None else time.monotonic() - since
 
-    def submit(self, values: Sequence[In], *, deadline: float) -> "list[Future[Out]]":
+    def submit(self, values: Sequence[In], *, deadline: float) -> list[Answer[Out]]:
         """Queue all *values*, or none.
 
         Args:
@@ -130,7 +139,9 @@ class MicroBatcher(Executor[Run[In, Out], _Waiting[In, Out]], Generic[In, Out]):
                 continue
             kind = self._kind(each.value)
             batch.append(each)
-            self._metrics.wait_seconds.observe(now - each.since)
+            waited = now - each.since
+            self._metrics.wait_seconds.observe(waited)
+            each.answer.times["queue_milliseconds"] = round(waited * 1000, 2)
         self._queue.extendleft(reversed(left))
         return batch
 
@@ -158,8 +169,11 @@ class MicroBatcher(Executor[Run[In, Out], _Waiting[In, Out]], Generic[In, Out]):
             log.error("batch_failed", size=len(batch), outputs=len(outputs))
             self._metrics.batch_failures.inc()
             return None
-        self._metrics.batch_seconds.observe(time.monotonic() - started)
-        self._metrics.batch_size.observe(len(batch))
+        seconds, size = time.monotonic() - started, len(batch)
+        self._metrics.batch_seconds.observe(seconds)
+        self._metrics.batch_size.observe(size)
+        for each in batch:
+            each.answer.times.update(model_milliseconds=round(seconds * 1000, 2), batch=size)
         return outputs
 
     def _learn(self, seconds: float, size: int) -> None:

@@ -10,6 +10,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path
 
 import numpy as np
+from structlog.contextvars import bind_contextvars
 
 from service import manifest as manifests
 from service.batching import MicroBatcher, Run
@@ -160,6 +161,8 @@ class Pipeline:
         finally:
             for answer in answers:  # what is still queued
                 answer.cancel()
+            for last in answers[-1:]:
+                bind_contextvars(**last.times)
 
     def _prepare(self) -> Run[Arrays, Arrays]:
         started = time.monotonic()

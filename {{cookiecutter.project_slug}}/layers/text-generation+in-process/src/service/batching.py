@@ -84,5 +84,7 @@ class ContinuousBatcher(Executor[Decoder, Answer]):
                 return None
             answer = self._queue.popleft()
             self._metrics.queued.set(len(self._queue))
-        self._metrics.wait_seconds.observe(time.monotonic() - answer.since)
+        waited = time.monotonic() - answer.since
+        self._metrics.wait_seconds.observe(waited)
+        answer.times["queue_milliseconds"] = round(waited * 1000, 2)
         return answer

@@ -227,6 +227,8 @@ class Rows:
         if sequence.count == 0:
             seconds = time.monotonic() - sequence.answer.since
             self._metrics.first_token_seconds.observe(seconds)
+            first, size = round(seconds * 1000, 2), len(self._running)
+            sequence.answer.times.update(first_token_milliseconds=first, batch=size)
         sequence.next_token = token
         sequence.count += 1
         self._metrics.generated_tokens.inc()

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from structlog.contextvars import bind_contextvars
 from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
@@ -108,6 +109,8 @@ class Answer:
     deadline: float
     came: "queue.SimpleQueue[tuple[int, Item]]"
     since: float = field(default_factory=time.monotonic)
+    times: dict[str, float] = field(default_factory=dict)
+    """For the log: how long it waited, and for its first token."""
     _given_up: Ending | None = None
 
     def stop(self) -> None:
@@ -224,6 +227,8 @@ class TextStream:
             return None
         number, item = came
         text = self._texts[number]
+        if not text.new_tokens:
+            bind_contextvars(**self._answers.each[number].times)
         if text.finish_reason:  # by a stop string, of which the executor did not know yet
             return None
         piece = text.push(item)
