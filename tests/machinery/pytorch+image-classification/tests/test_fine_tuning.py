@@ -11,8 +11,8 @@ from imports import photos
 from torch import nn
 
 from service.errors import OwnerError
-from service.lifecycle import export
 from service.lifecycle.__main__ import main
+from service.lifecycle.engine import EXPORTERS
 from service.lifecycle.source import Source
 from service.owner import Parameters, data, network
 
@@ -100,7 +100,7 @@ def test_a_checkpoint_of_transformers_is_trained_on_a_folder_and_answers(
     folder = photos(tmp_path / "photos")
     monkeypatch.chdir(tmp_path)
     words = ["--data", str(folder), "--base-model", str(case.path), "--threshold", "0"]
-    monkeypatch.setattr(export, "EXPORTERS", {"pt2": export.EXPORTERS["pt2"]})
+    monkeypatch.setattr("service.lifecycle.export.EXPORTERS", {"pt2": EXPORTERS["pt2"]})
 
     assert main(["model", *words, "--model-dir", "models/default"]) == 0
 
