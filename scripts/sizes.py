@@ -36,7 +36,7 @@ class Limit(NamedTuple):
 GOALS: dict[str, dict[str, Limit]] = {
     "predicting in-process": {
         "modules": Limit(goal=50, present=60),
-        "lines of source": Limit(goal=5000, present=8732),
+        "lines of source": Limit(goal=5000, present=8821),
         "lines of tests": Limit(goal=2200),
         "modules of yours": Limit(goal=6),
         "lines of yours": Limit(goal=700),
@@ -50,7 +50,7 @@ GOALS: dict[str, dict[str, Limit]] = {
     },
     "behind a model server": {
         "modules": Limit(goal=65),
-        "lines of source": Limit(goal=6500, present=10247),
+        "lines of source": Limit(goal=6500, present=10254),
         "lines of tests": Limit(goal=2800),
         "modules of yours": Limit(goal=6),
         "lines of yours": Limit(goal=700),

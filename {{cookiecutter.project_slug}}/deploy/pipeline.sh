@@ -109,7 +109,7 @@ publish() {
     rm -f "$published"
     if is_starter; then
         if [ "${PUBLISH_STARTER:-}" != 1 ]; then
-            warn "The starter model was not published" "It was trained on nothing but the examples that came with this repository. All the rest passed. Bring your model by a variable, MODEL_FROM, DATA or for texts BASE_MODEL; or, if the examples are yours by now, set IS_STARTER in src/model/data.py to False. PUBLISH_STARTER=1 publishes the starter."
+            warn "The starter model was not published" "It was trained on nothing but the examples that came with this repository. All the rest passed. Bring your model by a variable, MODEL_FROM, DATA or BASE_MODEL; or, if the examples are yours by now, set IS_STARTER in src/model/data.py to False. PUBLISH_STARTER=1 publishes the starter."
             return
         fi
         warn "The starter model is published" "PUBLISH_STARTER is 1, and the image has the model that was trained on the examples of this repository."

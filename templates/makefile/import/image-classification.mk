@@ -16,6 +16,7 @@ import-model: install ## serve a trained model as it is: make import-model FROM=
 		$(if $(MODEL_SHA256),--sha256 "$(MODEL_SHA256)") \
 		$(if $(LABELS),--labels "$(LABELS)") $(if $(PREPROCESS),--preprocess "$(PREPROCESS)") \
 		$(if $(SIZE),--size "$(SIZE)") $(if $(SCORES),--scores "$(SCORES)") \
-		$(if $(EXAMPLES),--examples "$(EXAMPLES)") $(if $(FORMATS),--formats "$(FORMATS)") $(SOURCE))
+		$(if $(EXAMPLES),--examples "$(EXAMPLES)") $(if $(FORMATS),--formats "$(FORMATS)") \
+		$(if $(DATA),--data "$(DATA)"))
 #{% include "makefile/archive/" ~ cookiecutter.backend ~ "+" ~ cookiecutter.serving ~ ".mk" ignore missing %}#
 

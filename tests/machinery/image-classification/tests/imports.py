@@ -38,6 +38,16 @@ def png(pixels: npt.NDArray[np.uint8]) -> bytes:
     return file.getvalue()
 
 
+def photos(folder: Path, each: int = 12) -> Path:
+    """Labelled images, as ``DATA`` names them: two labels, with *each* images."""
+    for label, grey in (("dark", 20), ("light", 220)):
+        (folder / label).mkdir(parents=True)
+        for number in range(each):
+            image = Image.new("RGB", (30, 20), (grey + number, grey, grey))
+            image.save(folder / label / f"{number}.png")
+    return folder
+
+
 class Case(NamedTuple):
     """A foreign model.
 

@@ -49,6 +49,7 @@ LARGEST_SHIFT = 0.125
 """Share of height and width by which the images of a training's batch are moved."""
 
 FROM_SCRATCH = Recipe(epochs=20, batch_size=32, peak_learning_rate=4e-3, warm_up_share=0.25)
+FINE_TUNING = Recipe(epochs=5, batch_size=16, peak_learning_rate=1e-4, warm_up_share=0.1)
 
 
 def load(source: Source, version: Path | None = None) -> Dataset:
@@ -62,9 +63,11 @@ def load(source: Source, version: Path | None = None) -> Dataset:
     Raises:
         OwnerError: the folder is not laid out as it should be, or an image cannot be read.
     """
-    parameters = DIGIT_PARAMETERS if source.data is None else PARAMETERS
     if version is not None:
         parameters = Parameters.model_validate(manifests.read(version).parameters)
+    else:
+        own = DIGIT_PARAMETERS if source.data is None else PARAMETERS
+        parameters = source.parameters(own)
     return _digits(parameters) if source.data is None else _folder(source.data, parameters)
 
 
@@ -177,9 +180,9 @@ def _split(
     return train, held_out
 
 
-def recipe(_source: Source) -> Recipe:
+def recipe(source: Source) -> Recipe:
     """How the network is trained on what *source* starts from."""
-    return FROM_SCRATCH
+    return FROM_SCRATCH if source.base_model is None else FINE_TUNING
 
 
 def make_batch(

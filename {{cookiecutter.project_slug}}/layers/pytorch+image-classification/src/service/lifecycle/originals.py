@@ -147,13 +147,17 @@ def read_program(path: Path, parameters: Parameters, _label_count: int) -> Origi
 
 def read_checkpoint(path: Path, parameters: Parameters, _label_count: int) -> Original:
     """A checkpoint of transformers, as its folder has it."""
+    return _tried(_checkpoint(path), parameters)
+
+
+def _checkpoint(path: Path) -> nn.Module:
     import transformers  # noqa: PLC0415 - slow to import
 
     transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    trained = transformers.AutoModelForImageClassification.from_pretrained(
+    trained: nn.Module = transformers.AutoModelForImageClassification.from_pretrained(
         path, local_files_only=True, use_safetensors=None, trust_remote_code=False
     )
-    return _tried(trained.eval(), parameters)
+    return trained.eval()
 
 
 def read_weights(path: Path, parameters: Parameters, label_count: int) -> Original:
@@ -183,6 +187,39 @@ def read_weights(path: Path, parameters: Parameters, label_count: int) -> Origin
         )
     built.load_state_dict(weights, strict=False)
     return _tried(built.eval(), parameters)
+
+
+def take_weights(built: nn.Module, path: Path, label_count: int) -> None:
+    """Let *built* begin with the weights at *path*; a head of other labels learns anew."""
+    weights = _checkpoint(path).state_dict() if path.is_dir() else _weights_at(path)
+    wanted = built.state_dict()
+    parts = next(iter(wanted)).split(".")
+    before = [".".join([*parts[:count], ""]).lstrip(".") for count in range(len(parts))]
+    found = max(
+        (
+            {added + name.removeprefix(left): each for name, each in weights.items()}
+            for left in ("", *PREFIXES)
+            for added in before
+        ),
+        key=lambda names: len(names.keys() & wanted.keys()),
+    )
+    fitting = {
+        name: each
+        for name, each in found.items()
+        if name in wanted and each.shape == wanted[name].shape
+    }
+    lacking = [
+        name for name in wanted if name not in fitting and not name.endswith("num_batches_tracked")
+    ]
+    of_labels = all(label_count in wanted[name].shape[:1] for name in lacking)
+    if not of_labels or len({name.rpartition(".")[0] for name in lacking}) > 1:
+        raise OwnerError(
+            f'BASE_MODEL is "{path}", which has the weights of another network than build() in '
+            f"src/model/network.py makes: {', '.join(lacking[:3])} and others, {len(lacking)} in "
+            f"all, are missing there or have another shape. Only a head, one layer that ends in "
+            f"the {label_count} labels, may. Put the class that was trained there."
+        )
+    built.load_state_dict(fitting, strict=False)
 
 
 def _weights_at(path: Path) -> dict[str, torch.Tensor]:

@@ -32,9 +32,7 @@ def find(path: Path) -> Found:
     Raises:
         OwnerError: it is nothing that is read safely, or is no classifier of images.
     """
-    is_name = re.fullmatch(r"[\w-]+/[\w.-]+(@[\w.-]+)?", str(path)) is not None
-    if is_name and not path.parent.exists():
-        path = _from_hub(str(path))
+    path = local(path)
     if not path.exists():
         raise OwnerError(f'FROM is "{path}", which is not there. {ACCEPTED}')
     if path.is_dir():
@@ -49,6 +47,17 @@ def find(path: Path) -> Found:
     if path.suffix != ".safetensors" and not is_pickle(path):
         raise OwnerError(f'FROM is "{path}", which is of no format that is read here. {ACCEPTED}')
     return Found("A file of weights", ("pt2", "pt", "onnx"), partial(_read, "weights", path))
+
+
+def find_base(path: Path) -> Found:
+    """What the weights at *path* say, be they of a classifier or of what one begins with."""
+    return _folder(path, is_base=True) if path.is_dir() else find(path)
+
+
+def local(path: Path) -> Path:
+    """*path*; or where the checkpoint that has this name on the Hugging Face hub was put."""
+    is_name = re.fullmatch(r"[\w-]+/[\w.-]+(@[\w.-]+)?", str(path)) is not None
+    return _from_hub(str(path)) if is_name and not path.parent.exists() else path
 
 
 def _read(kind: str, path: Path, parameters: Parameters, label_count: int) -> Model:
@@ -86,19 +95,20 @@ def _onnx(path: Path) -> Found:
     )
 
 
-def _folder(path: Path) -> Found:
+def _folder(path: Path, *, is_base: bool = False) -> Found:
     """A folder as transformers writes it, with the settings of its image processor."""
     if not (path / "config.json").is_file():
         raise OwnerError(f'FROM is "{path}", a folder without a config.json. {ACCEPTED}')
     config = json.loads((path / "config.json").read_text(encoding="utf-8"))
     kind = f"A checkpoint of {config.get('model_type', 'unknown')}"
     names = config.get("architectures") or ["no network"]
-    if not names[0].endswith("ForImageClassification"):
+    if not names[0].endswith("ForImageClassification") and not is_base:
         raise OwnerError(
             f'FROM is "{path}", a checkpoint of {names[0]}; this service classifies images, with '
             f"...ForImageClassification."
         )
-    if config.get("problem_type") in {"multi_label_classification", "regression"}:
+    others = {"multi_label_classification", "regression"}
+    if config.get("problem_type") in others and not is_base:
         raise OwnerError(
             f'FROM is "{path}", whose problem_type is {config["problem_type"]}. This service gives '
             f"the one label that is right: single_label_classification is accepted."

@@ -75,12 +75,42 @@ class _Served(tf.Module):  # type: ignore[misc] # TensorFlow has no types
 
 def read_keras(path: Path, parameters: Parameters, _label_count: int) -> Original:
     """A Keras model, with the layers that src/model/network.py registers."""
+    return Original(_by_layout(_keras_model(path), parameters), parameters)
+
+
+def take_weights(built: Any, path: Path, label_count: int) -> None:
+    """Let *built* begin with the weights of the Keras model at *path*, but for another head."""
+    if path.is_dir() or path.name.endswith(".weights.h5"):
+        raise OwnerError(
+            f'BASE_MODEL is "{path}"; a Keras model is accepted, .keras or .h5, as '
+            f"model.save(path) writes it: its layers are told apart from its head."
+        )
+    theirs, ours = _keras_model(path).weights, built.weights
+    body = list(ours)
+    shapes = [tuple(each.shape) for each in theirs]
+    if [tuple(each.shape) for each in ours] != shapes:  # a head of other labels learns anew
+        while body and len(ours) - len(body) < 2 and body[-1].shape[-1] == label_count:  # noqa: PLR2004
+            body.pop()
+    for number, own in enumerate(body):
+        their = shapes[number] if number < len(shapes) else "nothing"
+        if tuple(own.shape) != their:
+            raise OwnerError(
+                f'BASE_MODEL is "{path}", which has the weights of another network than build() in '
+                f"src/model/network.py makes: {own.path} is {tuple(own.shape)}, and there {their}. "
+                f"Only a head that ends in the {label_count} labels may differ. Build what was "
+                f"trained there."
+            )
+    for own, their in zip(body, theirs, strict=False):
+        own.assign(their)
+
+
+def _keras_model(path: Path) -> Any:
     _ = network  # whose layers are registered by its import
     layers = {layer.__name__: layer for layer in keras.saving.get_custom_objects().values()}
     try:
         with quiet():
             options = {"safe_mode": True} if path.suffix == ".keras" else {}
-            model = keras.models.load_model(path, layers, compile=False, **options)
+            return keras.models.load_model(path, layers, compile=False, **options)
     except Exception as error:
         if unknown := re.search(r"(?:locate class|Unknown layer:?) '?(\w+)", str(error)):
             raise OwnerError(
@@ -90,7 +120,6 @@ def read_keras(path: Path, parameters: Parameters, _label_count: int) -> Origina
         raise OwnerError(
             f'"{path}" does not load: {type(error).__name__}: {_first_line(error)}'
         ) from error
-    return Original(_by_layout(model, parameters), parameters)
 
 
 def read_weights(path: Path, parameters: Parameters, label_count: int) -> Original:

@@ -59,6 +59,15 @@ def find(path: Path) -> Found:
     return _keras(path, json.loads(config))
 
 
+find_base = find
+"""A network to start from is told apart as one to import is."""
+
+
+def local(path: Path) -> Path:
+    """*path*: no models of Keras are taken from a hub."""
+    return path
+
+
 def _read(kind: str, path: Path, parameters: Parameters, label_count: int) -> Model:
     from service.lifecycle import originals  # noqa: PLC0415 - TensorFlow, which refusals do not need
 
