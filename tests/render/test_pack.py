@@ -42,11 +42,16 @@ def models(tmp_path: Path) -> Path:
     return tmp_path / "models" / "digits"
 
 
+def run_pack(model_dir: Path, target: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    """Pack without packages of any kind."""
+    command = [sys.executable, "-I", "-S", str(PACK), str(model_dir), str(target), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 def packed(model_dir: Path, *words: str) -> tuple[str, set[str], dict[str, Any]]:
-    """The format, the files and the manifest that are packed; without packages of any kind."""
+    """The format, the files and the manifest that are packed."""
     target = model_dir.parents[1] / "build" / "image"
-    command = [sys.executable, "-I", "-S", PACK, model_dir, target, *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run_pack(model_dir, target, *words)
     assert done.returncode == 0, done.stderr
     (manifest,) = target.glob("digits/*/manifest.json")
     files = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
@@ -54,8 +59,8 @@ def packed(model_dir: Path, *words: str) -> tuple[str, set[str], dict[str, Any]]
 
 
 def refusal(model_dir: Path, *words: str) -> str:
-    command = [sys.executable, "-I", "-S", PACK, model_dir, model_dir / "image", *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    """What is said where nothing can be packed."""
+    done = run_pack(model_dir, model_dir / "image", *words)
     assert done.returncode == 1
     return done.stderr
 
