@@ -106,9 +106,14 @@ def _stand_in(row: Combination, repo: Path, shared_folder: Path) -> str:
 
 @pytest.fixture(scope="session")
 def server_words(request: pytest.FixtureRequest) -> Callable[[Combination], list[str]]:
-    """A function that gives the words for ``make`` to build a combination's model server."""
+    """A function that gives the words for ``make`` to build a combination's images.
+
+    With PyTorch in-process ONNX is served, as after most trainings: the image has no PyTorch.
+    """
 
     def of(row: Combination) -> list[str]:
+        if (row["backend"], row["serving"]) == ("pytorch", "in-process"):
+            return ["MODEL_FORMAT=onnx"]
         if (row["backend"], row["serving"]) != ("tensorflow", "model-server"):
             return []
         return [f"TENSORFLOW_SERVING={request.getfixturevalue('tensorflow_serving')}"]

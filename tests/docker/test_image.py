@@ -33,6 +33,8 @@ CLIENTS = 8
 SITE = "/app/.venv/lib/python3.11/site-packages"
 LARGEST_GROWTH_BYTES = 128_000_000
 """With python:3.11-slim, which has some 120 MB, an image of the web tier has less than 250 MB."""
+LARGEST_ONNX_BYTES = 400_000_000
+"""Of an image that serves ONNX, without its model."""
 
 
 @dataclass
@@ -124,6 +126,18 @@ def test_the_hardened_image_answers_and_stops_under_load_without_losing_a_reques
     assert docker("exec", container, "id", "-u") == "10001"
     assert "uv" not in docker("exec", container, "ls", "/usr/local/bin", "/app/.venv/bin").split()
     smoke(repo, port)
+    manifest = json.loads(
+        docker("exec", container, "sh", "-c", "cat /app/models/default/*/manifest.json")
+    )
+    (artefact,) = manifest["artefacts"]
+    assert not docker("exec", container, "find", "models", "-name", "*.pt*", "-o", "-name", "*.h5")
+    if row["backend"] == "pytorch":
+        assert artefact["format"] == "onnx"
+        packages = docker("exec", container, "ls", SITE).split()
+        assert not {"torch", "sympy", "transformers"} & set(packages)
+        model_bytes = sum(each["bytes"] for each in manifest["files"].values())
+        size = int(docker("image", "inspect", "--format={{.Size}}", image))
+        assert size - model_bytes <= LARGEST_ONNX_BYTES
 
     load = Load(port, *first_example(repo))
     load.start()
@@ -160,12 +174,15 @@ def test_a_model_mounted_over_the_images_own_is_served_to_whatever_user(
 
 
 def test_make_up_waits_until_the_service_answers_and_make_down_leaves_nothing(
-    trained: Callable[[Combination], Path], image_of: Callable[[Combination], str], tag: str
+    trained: Callable[[Combination], Path],
+    image_of: Callable[[Combination], str],
+    server_words: Callable[[Combination], list[str]],
+    tag: str,
 ) -> None:
     row = IN_PROCESS[-1]
     image_of(row)  # so that "make up" finds its layers
     repo = trained(row)
-    with up(repo, tag) as (_, port):
+    with up(repo, tag, *server_words(row)) as (_, port):
         smoke(repo, port)
 
     assert docker("ps", "--all", "--quiet", f"--filter=name={project_of(tag)}") == ""

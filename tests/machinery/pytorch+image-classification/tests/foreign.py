@@ -17,7 +17,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
-from service.runtime import quiet
+from service.framework import quiet
 
 IMAGES = torch.zeros(2, 3, *SIZE)
 BATCH = ({0: torch.export.Dim.DYNAMIC},)

@@ -11,8 +11,8 @@ from imports import ALL, assert_answers, import_model, refused
 from torch import nn
 
 from service import manifest as manifests
+from service.framework import quiet
 from service.owner import network
-from service.runtime import quiet
 
 pytest_plugins = ["import_fixtures"]
 pytestmark = pytest.mark.usefixtures("verified_here")

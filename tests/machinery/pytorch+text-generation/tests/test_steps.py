@@ -91,7 +91,7 @@ def test_steps_have_the_signature_of_the_network(known: Known) -> None:
     one_token = (several[0][:, :1], *several[1:])
 
     for inputs in (several, one_token):
-        assert_equal(known.graph(*inputs), answers(known.network, inputs))
+        assert_equal(known.graph(*arrays(inputs)), answers(known.network, inputs))
 
 
 def test_a_row_is_moved_and_another_one_forgotten(known: Known) -> None:
@@ -116,7 +116,11 @@ def test_attention_of_another_kind_is_exported_as_a_step_without_memory(tmp_path
     graph = exported(network, parameters, tmp_path)
 
     assert not isinstance(graph, Steps)
-    assert_equal(graph(*inputs), answers(network, inputs))
+    assert_equal(graph(*arrays(inputs)), answers(network, inputs))
+
+
+def arrays(tensors: tuple[torch.Tensor, ...]) -> list[Any]:
+    return [each.numpy() for each in tensors]
 
 
 def answers(network: Network, inputs: tuple[torch.Tensor, ...]) -> Any:
@@ -126,7 +130,7 @@ def answers(network: Network, inputs: tuple[torch.Tensor, ...]) -> Any:
 
 def assert_equal(answered: Any, expected: Any) -> None:
     for found, wanted in zip(answered, expected, strict=True):
-        assert torch.allclose(found, wanted, atol=1e-4)
+        assert torch.allclose(torch.from_numpy(found), wanted, atol=1e-4)
 
 
 def test_memory_is_taken_as_rows_are_written_and_given_back() -> None:

@@ -21,11 +21,16 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from service.errors import OwnerError
+# only: pytorch
+from service.framework import limit_threads
+# end
 from service.lifecycle import engine
 from service.lifecycle.source import Source
 from service.manifest import Arrays, Record, staged
 from service.owner import NAME, Parameters, data, network
+# only: tensorflow
 from service.runtime import limit_threads
+# end
 from service.training import Examples, Recipe
 
 FACTS = "candidate.json"

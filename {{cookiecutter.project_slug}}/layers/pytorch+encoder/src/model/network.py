@@ -23,8 +23,8 @@ from transformers.utils import logging
 
 from model.preprocess import Parameters
 from service.errors import OwnerError
+from service.framework import DEVICE
 from service.manifest import Arrays
-from service.runtime import DEVICE
 from service.training import UNKNOWN, Recipe
 
 logging.set_verbosity_error()  # type: ignore[no-untyped-call]

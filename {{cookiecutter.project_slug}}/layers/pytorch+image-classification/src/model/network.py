@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from model.preprocess import Parameters
+from service.framework import DEVICE
 from service.manifest import Arrays
-from service.runtime import DEVICE
 from service.training import Recipe
 
 

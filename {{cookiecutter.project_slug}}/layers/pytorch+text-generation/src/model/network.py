@@ -17,9 +17,9 @@ from transformers.utils import logging
 
 from model.preprocess import Parameters
 from service.errors import OwnerError
+from service.framework import DEVICE
 from service.manifest import Arrays
-from service.model import masks
-from service.runtime import DEVICE
+from service.past import masks
 from service.training import UNKNOWN, Recipe
 
 logging.set_verbosity_error()  # type: ignore[no-untyped-call]

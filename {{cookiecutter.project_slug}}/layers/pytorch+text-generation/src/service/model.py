@@ -1,17 +1,16 @@
 """Tokens -> logits, step by step: a graph, and what it has read of each running sequence."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from service.manifest import Signature
-from service.runtime import DEVICE, Graph
-from service.steps import Buffers, Pages, Steps
+from service.runtime import OF_ARRAYS, Graph
+from service.steps import Buffers, Past, Steps
 
-_FIRST_POSITIONS = 128
-"""For so many tokens memory is taken on a GPU; for twice as many when they do not suffice."""
+if TYPE_CHECKING:
+    from service.past import DevicePast
 
 
 class Model:
@@ -27,11 +26,7 @@ class Model:
     def __init__(self, graph: Graph, signature: Signature, rows: int, context_tokens: int) -> None:
         self.vocabulary_size = int(signature.outputs[0].shape[-1] or 0)
         self.context_tokens = context_tokens
-        kept: Buffers | _Past = (
-            graph.buffers(rows, context_tokens)
-            if isinstance(graph, Steps)
-            else _Past(graph, signature, rows, context_tokens)
-        )
+        kept = _keeping(graph, signature, rows, context_tokens)
         self.move = kept.move
         self.forget = kept.forget
         self._step = kept.step
@@ -43,74 +38,18 @@ class Model:
         return self._step(first_row, tokens, lengths)
 
 
-class _Past:
-    """Keys and values for a graph without memory, ``(rows, layers, 2, P, heads, size) float32``."""
+def _keeping(
+    graph: Graph, signature: Signature, rows: int, context_tokens: int
+) -> "Buffers | Past | DevicePast":
+    """*graph* with memory, where it computes."""
+    if isinstance(graph, Steps):
+        return graph.buffers(rows, context_tokens)
+    if isinstance(graph, OF_ARRAYS):
+        return Past(graph, signature, rows, context_tokens)
+    from service.framework import DEVICE, on_arrays  # noqa: PLC0415 - slow to import
 
-    def __init__(self, graph: Graph, signature: Signature, rows: int, context_tokens: int) -> None:
-        _, layers, two, _, heads, size = (axis or 0 for axis in signature.inputs[2].shape)
-        self._context_tokens = context_tokens
-        self._graph = graph
-        shape = (rows, layers, two, context_tokens, heads, size)
-        self._pages = Pages(shape) if DEVICE.type == "cpu" else None
-        if self._pages:
-            self._past = torch.from_numpy(self._pages.array)
-            return
-        first = min(_FIRST_POSITIONS, context_tokens)
-        self._past = torch.zeros((*shape[:3], first, *shape[4:]), device=DEVICE)
+    if DEVICE.type == "cpu":
+        return Past(on_arrays(graph), signature, rows, context_tokens)
+    from service.past import DevicePast  # noqa: PLC0415
 
-    def step(
-        self, first_row: int, tokens: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.float32]:
-        count, new = tokens.shape
-        longest = int(lengths.max())
-        self._reserve(longest + new)
-        rows = slice(first_row, first_row + count)
-        with torch.inference_mode():
-            logits, present = self._graph(
-                torch.from_numpy(tokens).to(DEVICE),
-                torch.from_numpy(lengths).to(DEVICE),
-                self._past[rows, :, :, : max(1, longest)],
-            )
-            for row, length in enumerate(lengths.tolist()):
-                self._past[first_row + row, :, :, length : length + new] = present[row]
-            found: npt.NDArray[np.float32] = logits.cpu().numpy()
-        return found
-
-    def move(self, source: int, target: int, length: int) -> None:
-        self._past[target, :, :, :length] = self._past[source, :, :, :length]
-
-    def forget(self, row: int) -> None:
-        if self._pages:
-            self._pages.give_back(row)
-
-    def _reserve(self, positions: int) -> None:
-        """Take memory for so many positions of each row."""
-        former = self._past
-        if positions <= former.shape[3]:
-            return
-        shape = list(former.shape)
-        shape[3] = min(self._context_tokens, max(positions, 2 * shape[3]))
-        self._past = torch.zeros(shape, device=DEVICE)
-        self._past[:, :, :, : former.shape[3]] = former
-
-
-def masks(config: Any, lengths: torch.Tensor, new: int, read: int) -> Any:
-    """What each new token may look at, added to the attention's scores: ``(N, 1, T, P + T)``.
-
-    One mask, or one for each kind of layer, as transformers' ``create_masks_for_generate``.
-    """
-    rows = lengths.shape[0]  # not len(), which torch.export takes for a constant
-    order = torch.arange(new, device=lengths.device)
-    old = torch.arange(read, device=lengths.device).expand(rows, -1)  # (N, P)
-    positions = lengths[:, None] + order  # (N, T)
-    before = (old < lengths[:, None])[:, None].expand(-1, new, -1)
-    among = (order <= order[:, None]).expand(rows, -1, -1)
-    allowed = torch.cat([before, among], -1)[:, None]  # (N, 1, T, P + T)
-    found = {"full_attention": allowed}
-    if window := getattr(config, "sliding_window", None):
-        ages = positions[:, :, None] - torch.cat([old, positions], -1)[:, None]
-        found["sliding_attention"] = allowed & (ages < window)[:, None]
-    least = torch.finfo(torch.float32).min
-    added = {kind: torch.where(mask, 0.0, least) for kind, mask in found.items()}
-    is_by_layer = hasattr(config, "layer_types")
-    return added if is_by_layer else added.popitem()[1]  # where one window is for all layers
+    return DevicePast(graph, signature, rows, context_tokens)

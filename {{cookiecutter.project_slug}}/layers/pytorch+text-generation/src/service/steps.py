@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from service.manifest import Signature
 
@@ -88,6 +87,35 @@ class Buffers:
             each.give_back(row)
 
 
+class Past:
+    """Keys and values of *rows*, for a *graph* without memory, which takes and gives arrays."""
+
+    def __init__(self, graph: Any, signature: Signature, rows: int, positions: int) -> None:
+        _, layers, two, _, heads, size = (axis or 0 for axis in signature.inputs[2].shape)
+        self._graph = graph
+        self._pages = Pages((rows, layers, two, positions, heads, size))
+
+    def step(
+        self, first_row: int, tokens: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float32]:
+        """Read *tokens* and remember them, as ``service.generation.Decoder`` says."""
+        count, new = tokens.shape
+        past = self._pages.array[first_row : first_row + count]
+        logits: npt.NDArray[np.float32]
+        logits, present = self._graph(tokens, lengths, past[:, :, :, : max(1, lengths.max())])
+        for row, length in enumerate(lengths.tolist()):
+            past[row, :, :, length : length + new] = present[row]
+        return logits
+
+    def move(self, source: int, target: int, length: int) -> None:
+        """Let the row *target* have read what *source* has, *length* tokens."""
+        self._pages.array[target, :, :, :length] = self._pages.array[source, :, :, :length]
+
+    def forget(self, row: int) -> None:
+        """Give back what *row* has taken."""
+        self._pages.give_back(row)
+
+
 class Steps:
     """A session as a graph with the signature of a step; ``buffers`` are for many of them."""
 
@@ -99,19 +127,22 @@ class Steps:
         return Buffers(self._session, self._signature, rows, positions)
 
     def __call__(
-        self, tokens: torch.Tensor, lengths: torch.Tensor, past: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self,
+        tokens: npt.NDArray[np.int64],
+        lengths: npt.NDArray[np.int64],
+        past: npt.NDArray[np.float32],
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Logits, and what is new of keys and values."""
         (count, new), read = tokens.shape, past.shape[3]
         buffers = self.buffers(count, read + new)
-        by_layer = past.cpu().numpy().transpose(1, 2, 0, 4, 3, 5)
+        by_layer = past.transpose(1, 2, 0, 4, 3, 5)
         known = by_layer.reshape(-1, *by_layer.shape[2:])  # (2 layers, N, heads, P, head size)
         for array, old in zip(buffers.arrays, known, strict=True):
             array[:, :, :read] = old
-        logits = buffers.step(0, tokens.cpu().numpy(), lengths.cpu().numpy())
+        logits = buffers.step(0, tokens, lengths)
         kept = np.stack(buffers.arrays)
         present = np.stack(
             [kept[:, row, :, at : at + new] for row, at in enumerate(lengths.tolist())]
         )  # (N, 2 layers, heads, T, head size)
         present = present.reshape(*past.shape[:3], *present.shape[2:]).swapaxes(3, 4)
-        return torch.from_numpy(logits), torch.from_numpy(np.ascontiguousarray(present))
+        return logits, np.ascontiguousarray(present)

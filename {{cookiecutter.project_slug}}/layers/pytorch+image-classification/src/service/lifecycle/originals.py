@@ -11,9 +11,9 @@ from torch import nn
 
 from service.artefacts import check_pt, check_pt2
 from service.errors import OwnerError
+from service.framework import quiet
 from service.lifecycle.engine import EXPORTERS, Exporter
 from service.owner import Parameters, network
-from service.runtime import quiet
 
 PREFIXES = ("module.", "_orig_mod.", "model.")
 """Before each name of a weight: of DataParallel, torch.compile and Lightning."""

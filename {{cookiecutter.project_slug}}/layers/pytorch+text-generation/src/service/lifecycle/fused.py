@@ -12,8 +12,8 @@ import torch
 from torch import nn
 from transformers import AttentionInterface, DynamicCache
 
+from service.framework import quiet
 from service.owner import Network, Parameters
-from service.runtime import quiet
 from service.steps import names
 
 _ATTENTION = "buffers"

@@ -10,13 +10,14 @@ import numpy as np
 import torch
 
 from service.errors import OwnerError
+from service.framework import DEVICE, check_device, quiet
 # only: text-generation
 from service.lifecycle import fused
 # end
 from service.manifest import Arrays, Signature
 from service.numerics import in_batches
 from service.owner import Network, Parameters
-from service.runtime import DEVICE, check_device, predictor, quiet
+from service.runtime import predictor
 
 WEIGHTS = "weights.pth"
 
