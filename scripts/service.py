@@ -48,7 +48,7 @@ def is_ready(url: str) -> bool:
     """Whether the service at *url* says that it answers."""
     try:
         return straight().get(f"{url}/readyz", timeout=5).ok
-    except (requests.ConnectionError, requests.Timeout):
+    except requests.RequestException:  # also one that ends within its answer
         return False
 
 

@@ -41,7 +41,8 @@ def test_onnx_is_served_without_pytorch(
     assert run(sys.executable, *pack, "--format", "onnx", cwd=repo).strip() == "onnx"
     (tmp_path / "torch.py").write_text(HIDDEN)
     words = [*installed(row), f"PYTHONPATH=src:{tmp_path}"]
-    environ = clean_environ()
+    (home := tmp_path / "home").mkdir()
+    environ = clean_environ() | {"HOME": str(home)}
 
     packed = environ | {"MODEL_DIR": str(image / "default")}
     with running(repo, packed, log, words) as service:
@@ -49,6 +50,7 @@ def test_onnx_is_served_without_pytorch(
         make(repo, "smoke", f"URL={service.url}", f"PYTHON={sys.executable}")
         assert service.stop() == 0, log.read_text()
     assert "format_fails_here" not in log.read_text()
+    assert not list(home.rglob("*onnxruntime*"))  # which keeps there what it reports to its makers
 
     if row["task"] != AXES["task"][0]:
         return
