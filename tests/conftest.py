@@ -4,6 +4,7 @@ import itertools
 import os
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -11,19 +12,21 @@ from pathlib import Path
 import pytest
 
 from bakes import Bake, Baked, Bakes, copy_template
-from durations import heaviest_first, seconds_of_files
+from durations import BEGUN, MINUTES, heaviest_first, is_over, seconds_of_files
 from environments import shared_environment
 from locking import locked_file
 from matrix import COMBINATIONS, Combination, name_of, starter_name
 from shell import RUN_ID, installed_in, make, remove_images_of_run
 
+OVER = "the time of this run was over"
 REQUIRED_BY = {"image": "REQUIRE_DOCKER", "cluster": "REQUIRE_CLUSTER"}
 """Markers of tests, and the variables that forbid to skip them."""
 
 
 def pytest_configure() -> None:
-    """Name the run, in the process that starts the others."""
+    """Name the run and its begin, in the process that starts the others."""
     os.environ.setdefault(RUN_ID, uuid.uuid4().hex[:12])
+    os.environ.setdefault(BEGUN, str(time.time()))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -125,6 +128,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=heaviest_first)
 
 
+def pytest_runtest_setup() -> None:
+    """Begin nothing more once the time is over; the report lists what was not tested."""
+    if is_over():
+        pytest.skip(f"{OVER}: {MINUTES} is {os.environ[MINUTES]}")
+
+
 def pytest_sessionfinish() -> None:
     """Remove the images of the run, in the process that started the others."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
@@ -156,7 +165,7 @@ def pytest_runtest_makereport(
         os.environ.get(variable) == "1" and item.get_closest_marker(marker) is not None
         for marker, variable in REQUIRED_BY.items()
     )
-    if report.skipped and required:
+    if report.skipped and required and OVER not in str(report.longrepr):
         report.outcome = "failed"
         report.longrepr = f"skipped, but everything is required: {report.longrepr}"
     return report

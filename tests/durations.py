@@ -1,22 +1,38 @@
-"""How long tests take: which are to begin first, and what each file's share was."""
+"""How long tests take: which are to begin first, and last, and what each file's share was."""
 
+import os
+import time
 from collections import defaultdict
 from collections.abc import Iterable
 
 import pytest
 
+FOLDERS = ("docker", "render", "generated")
+"""What a failure says most in comes first."""
 HEAVIEST = (
     *("test_deploy", "test_pipelines", "test_gates", "test_image"),
-    *("test_machinery", "test_generated", "test_parity", "test_updates", "test_checkpoints"),
-    *("test_pins", "test_locks", "test_quality", "test_render"),
+    *("test_updates", "test_locks", "test_quality", "test_render"),
+    *("test_machinery", "test_generated", "test_parity", "test_checkpoints"),
 )
 """Modules with tests of minutes, or whose first test is; the longest first."""
+BEGUN, MINUTES = "TEST_BEGUN", "TEST_MINUTES"
+"""Variables: when the run began, and after how many minutes no more tests begin; empty: never."""
 
 
-def heaviest_first(item: pytest.Item) -> int:
+def heaviest_first(item: pytest.Item) -> tuple[bool, int, int]:
     """Where *item* comes in a run; those of equal rank stay in their order."""
-    module = item.path.stem
-    return HEAVIEST.index(module) if module in HEAVIEST else len(HEAVIEST)
+    folder, module = item.path.parent.name, item.path.stem
+    return (
+        item.get_closest_marker("last") is not None,
+        FOLDERS.index(folder) if folder in FOLDERS else len(FOLDERS),
+        HEAVIEST.index(module) if module in HEAVIEST else len(HEAVIEST),
+    )
+
+
+def is_over() -> bool:
+    """Whether the time of this run is over."""
+    most = os.environ.get(MINUTES)
+    return bool(most) and time.time() - float(os.environ[BEGUN]) > float(most or 0) * 60
 
 
 def seconds_of_files(reports: Iterable[pytest.TestReport]) -> dict[str, float]:

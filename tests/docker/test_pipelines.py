@@ -61,7 +61,10 @@ TRAINING = "github-actions"
 """The CI system whose pipeline trains; the others fetch what is trained already."""
 
 
-@pytest.mark.parametrize("ci", AXES["ci"])
+@pytest.mark.parametrize(
+    "ci",
+    [pytest.param(ci, marks=[pytest.mark.last] if ci != TRAINING else []) for ci in AXES["ci"]],
+)
 def test_a_push_is_checked_built_asked_pushed_signed_and_deployed(
     ci: str,
     bake: Bake,
