@@ -36,7 +36,7 @@ class Limit(NamedTuple):
 GOALS: dict[str, dict[str, Limit]] = {
     "predicting in-process": {
         "modules": Limit(goal=50, present=60),
-        "lines of source": Limit(goal=5000, present=8895),
+        "lines of source": Limit(goal=5000, present=8907),
         "lines of tests": Limit(goal=2200),
         "modules of yours": Limit(goal=6),
         "lines of yours": Limit(goal=700),

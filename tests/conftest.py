@@ -128,9 +128,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=heaviest_first)
 
 
-def pytest_runtest_setup() -> None:
-    """Begin nothing more once the time is over; the report lists what was not tested."""
-    if is_over():
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out what comes last once the time is over; the report lists it."""
+    if item.get_closest_marker("last") and is_over():
         pytest.skip(f"{OVER}: {MINUTES} is {os.environ[MINUTES]}")
 
 

@@ -16,7 +16,7 @@ HEAVIEST = (
 )
 """Modules with tests of minutes, or whose first test is; the longest first."""
 BEGUN, MINUTES = "TEST_BEGUN", "TEST_MINUTES"
-"""Variables: when the run began, and after how many minutes no more tests begin; empty: never."""
+"""Variables: when the run began, and after how many minutes what comes last is left out, if set."""
 
 
 def heaviest_first(item: pytest.Item) -> tuple[bool, int, int]:

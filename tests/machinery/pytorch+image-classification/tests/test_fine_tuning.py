@@ -78,9 +78,9 @@ def test_weights_of_another_network_are_refused(
 
     assert str(refused.value) == (
         f'BASE_MODEL is "{path}", which has the weights of another network than build() in '
-        "src/model/network.py makes: model.conv1.weight, model.conv1.bias, model.bn1.weight and "
-        "others, 8 in all, are missing there or have another shape. Only a head, one layer that "
-        "ends in the 3 labels, may. Put the class that was trained there."
+        "src/model/network.py makes: model.conv1.weight, model.conv1.bias, model.bn1.weight, ... "
+        "(8 in all) are missing there or have another shape. Only a head, one layer that ends in "
+        "the 3 labels, may. Put the class that was trained there."
     )
 
 
@@ -120,6 +120,13 @@ def test_what_the_owner_says_of_the_images_is_kept(tmp_path: Path) -> None:
 
     assert (said.height, said.width, said.mean) == (24, 20, (0.485, 0.456, 0.406))
     assert Source(base_model=path).parameters(PARAMETERS) == PARAMETERS
+
+
+def test_a_graph_is_no_base_model(tmp_path: Path) -> None:
+    path = foreign.write_pt2(foreign.trees(), tmp_path / "trees.pt2")
+
+    with pytest.raises(OwnerError, match=r"^BASE_MODEL is .*An exported program is served, and"):
+        Source(base_model=path).parameters(PARAMETERS)
 
 
 def test_what_is_no_base_model_is_refused_before_a_training(tmp_path: Path) -> None:

@@ -215,9 +215,10 @@ def take_weights(built: nn.Module, path: Path, label_count: int) -> None:
     if not of_labels or len({name.rpartition(".")[0] for name in lacking}) > 1:
         raise OwnerError(
             f'BASE_MODEL is "{path}", which has the weights of another network than build() in '
-            f"src/model/network.py makes: {', '.join(lacking[:3])} and others, {len(lacking)} in "
-            f"all, are missing there or have another shape. Only a head, one layer that ends in "
-            f"the {label_count} labels, may. Put the class that was trained there."
+            f"src/model/network.py makes: {', '.join(lacking[:3])}{', ...' * (len(lacking) > 3)} "  # noqa: PLR2004
+            f"({len(lacking)} in all) are missing there or have another shape. Only a head, one "
+            f"layer that ends in the {label_count} labels, may. Put the class that was trained "
+            f"there."
         )
     built.load_state_dict(fitting, strict=False)
 

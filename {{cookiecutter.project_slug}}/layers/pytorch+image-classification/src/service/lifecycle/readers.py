@@ -19,6 +19,9 @@ ACCEPTED = (
 )
 
 
+_WEIGHTS = "A file of weights"
+
+
 def geometry(preprocessing: str, side: int) -> dict[str, Any]:
     """How images are fitted: for ImageNet's preprocessing as torchvision's transforms do."""
     if preprocessing != "imagenet":
@@ -46,12 +49,20 @@ def find(path: Path) -> Found:
         return Found("A TorchScript file", ("pt",), partial(_read, "script", path))
     if path.suffix != ".safetensors" and not is_pickle(path):
         raise OwnerError(f'FROM is "{path}", which is of no format that is read here. {ACCEPTED}')
-    return Found("A file of weights", ("pt2", "pt", "onnx"), partial(_read, "weights", path))
+    return Found(_WEIGHTS, ("pt2", "pt", "onnx"), partial(_read, "weights", path))
 
 
 def find_base(path: Path) -> Found:
     """What the weights at *path* say, be they of a classifier or of what one begins with."""
-    return _folder(path, is_base=True) if path.is_dir() else find(path)
+    if path.is_dir():
+        return _folder(path, is_base=True)
+    found = find(path)
+    if found.kind != _WEIGHTS:
+        raise OwnerError(
+            f'BASE_MODEL is "{path}". {found.kind} is served, and not trained on; accepted are a '
+            f"state dict (.pth, .pt, .safetensors) and a folder of Hugging Face transformers."
+        )
+    return found
 
 
 def local(path: Path) -> Path:
