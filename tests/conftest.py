@@ -16,6 +16,7 @@ from durations import BEGUN, MINUTES, heaviest_first, is_over, seconds_of_files
 from environments import shared_environment
 from locking import locked_file
 from matrix import COMBINATIONS, Combination, name_of, starter_name
+from registry import FOLDER, stop_registry
 from shell import RUN_ID, installed_in, make, remove_images_of_run
 
 OVER = "the time of this run was over"
@@ -27,6 +28,7 @@ def pytest_configure() -> None:
     """Name the run and its begin, in the process that starts the others."""
     os.environ.setdefault(RUN_ID, uuid.uuid4().hex[:12])
     os.environ.setdefault(BEGUN, str(time.time()))
+    os.environ.setdefault(FOLDER, f"{tempfile.gettempdir()}/registry-{os.environ[RUN_ID]}")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -137,6 +139,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_sessionfinish() -> None:
     """Remove the images of the run, in the process that started the others."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
+        stop_registry()
         remove_images_of_run()
 
 

@@ -13,7 +13,7 @@ from bakes import Bake
 from locking import locked_file
 from machinery import lay_over
 from matrix import COMBINATIONS, LOCK_QUESTIONS, Combination
-from registry import running_registry
+from registry import address_of_registry
 from shell import engine_answers, image_of_run, make, remove_images, run
 
 STAND_IN = """\
@@ -36,11 +36,10 @@ def _engine() -> None:
         pytest.skip("no Docker engine answers, so no image was built, run or deployed")
 
 
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The host and port of a registry that has no image yet."""
-    with running_registry(tmp_path_factory.mktemp("registry")) as address:
-        yield address
+@pytest.fixture(scope="session")
+def registry() -> str:
+    """The host and port of a registry for names that no other test has."""
+    return address_of_registry()
 
 
 @pytest.fixture

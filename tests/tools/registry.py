@@ -2,15 +2,15 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import requests
 
+from locking import locked_file
 from service import free_port
 
 CONFIG = """\
@@ -25,30 +25,53 @@ http:
 """
 
 
-@contextmanager
-def running_registry(folder: Path) -> Iterator[str]:
-    """Run Debian's registry with its images in *folder*; gives its host and port."""
+FOLDER = "TEMPLATE_TEST_REGISTRY"
+"""The variable with the folder that this run's registry has its images in."""
+
+
+def address_of_registry() -> str:
+    """Host and port of Debian's registry, which is started where it does not run yet.
+
+    One for all processes of a run: a layer that two images have is packed and sent once.
+    """
+    folder = Path(os.environ[FOLDER])
     if shutil.which("docker-registry") is None:
         pytest.skip("docker-registry is not installed, so no image was pushed")
-    port = free_port()
+    with locked_file(folder.with_suffix(".lock")):
+        if not (folder / "address").exists():
+            folder.mkdir()
+            _start(folder, free_port())
+    return (folder / "address").read_text(encoding="utf-8")
+
+
+def _start(folder: Path, port: int) -> None:
     config = folder / "registry.yml"
-    config.write_text(CONFIG.format(folder=folder / "registry", port=port), encoding="utf-8")
+    config.write_text(CONFIG.format(folder=folder / "images", port=port), encoding="utf-8")
     environ = {name: value for name, value in os.environ.items() if "REGISTRY" not in name}
     with (folder / "registry.log").open("wb") as log:
         process = subprocess.Popen(
-            ["docker-registry", "serve", str(config)], stdout=log, stderr=log, env=environ
+            ["docker-registry", "serve", str(config)],
+            stdout=log,
+            stderr=log,
+            env=environ,
+            start_new_session=True,  # it outlives the process of tests that started it
         )
-    try:
-        end = time.monotonic() + 30
-        while True:
-            try:
-                requests.get(f"http://127.0.0.1:{port}/v2/", timeout=5).raise_for_status()
-                break
-            except requests.RequestException:
-                assert process.poll() is None, (folder / "registry.log").read_text()
-                assert time.monotonic() < end, (folder / "registry.log").read_text()
-                time.sleep(0.1)
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(30)
+    (folder / "pid").write_text(str(process.pid), encoding="utf-8")
+    end = time.monotonic() + 30
+    while True:
+        try:
+            requests.get(f"http://127.0.0.1:{port}/v2/", timeout=5).raise_for_status()
+            break
+        except requests.RequestException:
+            assert process.poll() is None, (folder / "registry.log").read_text()
+            assert time.monotonic() < end, (folder / "registry.log").read_text()
+            time.sleep(0.1)
+    (folder / "address").write_text(f"127.0.0.1:{port}", encoding="utf-8")
+
+
+def stop_registry() -> None:
+    """End the registry of this run, if one was started, and remove its images."""
+    folder = Path(os.environ[FOLDER])
+    if (folder / "pid").exists():
+        os.kill(int((folder / "pid").read_text(encoding="utf-8")), signal.SIGTERM)
+        shutil.rmtree(folder)

@@ -69,11 +69,16 @@ class Settings:
     deploy: bool = False
     variables: dict[str, str] = field(default_factory=lambda: {"PUBLISH_STARTER": "1"})
 
+    @property
+    def image(self) -> str:
+        """The image's name, without a tag."""
+        return f"{self.registry}/acme/{self.project}"
+
     def owners(self) -> dict[str, str]:
         """The variables that the owner has set, whatever the system."""
         if not self.deploy:
             return self.variables
-        production = f"{self.registry}/acme/demo:production"
+        production = f"{self.image}:production"
         return {**self.variables, "DEPLOY_TARGET": "compose", "PRODUCTION": production}
 
     def environ(self) -> dict[str, str]:
@@ -157,9 +162,10 @@ def github(clone: Path, settings: Settings, folder: Path) -> Run:
     runner.mkdir()
     (runner / "node_modules").symlink_to(modules)
     (runner / "jsonhook.mjs").write_text(tool("github-actions/jsonhook.mjs"), encoding="utf-8")
+    repository = f"acme/{settings.project}"
     environ = settings.environ() | {
         "GITHUB_SERVER_URL": "https://github.com",
-        "GITHUB_WORKFLOW_REF": "acme/demo/.github/workflows/ci.yml@refs/heads/main",
+        "GITHUB_WORKFLOW_REF": f"{repository}/.github/workflows/ci.yml@refs/heads/main",
     }
     script = changed(
         tool("github-actions/run.mjs"),
@@ -177,7 +183,8 @@ def github(clone: Path, settings: Settings, folder: Path) -> Run:
         [
             *("node", "--import", "./jsonhook.mjs", "run.mjs"),
             str(work / FILES["github-actions"]),
-            *(f"--repo={work}", "--ref=refs/heads/main", "--event=push"),
+            *(f"--repo={work}", f"--repository={repository}"),
+            *("--ref=refs/heads/main", "--event=push"),
         ],
         runner,
         clean_environ() | environ | {"REPOSITORY_VARIABLES": json.dumps(settings.owners())},
@@ -195,7 +202,7 @@ def gitlab(clone: Path, settings: Settings, folder: Path) -> Run:
         "DOCKER_TLS_VERIFY": "",
         "DOCKER_CERT_PATH": "",
         "CI_REGISTRY": settings.registry,
-        "CI_REGISTRY_IMAGE": f"{settings.registry}/acme/demo",
+        "CI_REGISTRY_IMAGE": settings.image,
         "CI_REGISTRY_USER": "user",
         "CI_REGISTRY_PASSWORD": "password",
         "COSIGN_KEY": "/cosign.key",
@@ -204,6 +211,9 @@ def gitlab(clone: Path, settings: Settings, folder: Path) -> Run:
     words = [str(program), "--cwd", "work", "--network", "host"]
     words += ["--pull-policy", "if-not-present", "--ignore-predefined-vars", "CI_REGISTRY"]
     words += ["--volume", f"{socket}:/engine.sock", "--volume", f"{settings.key}:/cosign.key"]
+    if os.geteuid() == 0:  # as who the jobs write there
+        words += ["--volume", f"{uv_cache()}:/uv"]
+        variables["UV_CACHE_DIR"] = "/uv"
     for name, value in variables.items():
         words += ["--variable", f"{name}={value}"]
     return _run(words, folder, clean_environ() | {"HOME": str(folder)})
@@ -225,7 +235,7 @@ def jenkins(clone: Path, settings: Settings, folder: Path) -> Run:
     git(folder, "clone", "--quiet", str(clone), str(work))
     head = git(work, "rev-parse", "HEAD")
     properties = {
-        "IMAGE_NAME": f"{settings.registry}/acme/demo",
+        "IMAGE_NAME": settings.image,
         "GIT_URL": "https://git.example.com/acme/demo.git",
         "GIT_COMMIT": head,
         "BUILD_URL": "https://jenkins.example.com/job/demo/1/",
@@ -266,6 +276,11 @@ def _run(words: list[str], folder: Path, environ: dict[str, str]) -> Run:
         check=False,
     )
     return Run(result.returncode, re.sub(r"\x1b\[[0-9;]*m", "", result.stdout))
+
+
+def uv_cache() -> Path:
+    """Where uv keeps packages on this machine."""
+    return Path(os.environ.get("UV_CACHE_DIR", Path.home() / ".cache" / "uv"))
 
 
 def container_image() -> None:
