@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from bakes import Bake, Baked
-from matrix import COMBINATIONS
-from shell import git, refused
+from matrix import COMBINATIONS, IMAGED, Combination, name_of
+from shell import git, make, refused
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,24 @@ def test_git_leaves_images_out_and_keeps_examples_of_texts(
     git(repo, "add", "--all")
 
     assert git(repo, "ls-files", "data").splitlines() == kept
+
+
+@pytest.mark.parametrize("row", IMAGED, ids=name_of)
+def test_each_public_image_of_a_build_comes_from_the_mirror(row: Combination, baked: Baked) -> None:
+    repo, mirror = baked(row), "mirror.example/copies"
+    words = ["image", "VENV=none", f"PYTHON={sys.executable}", "--dry-run"]
+
+    mirrored = make(repo, *words, f"BASE_REGISTRY={mirror}")
+    untouched = make(repo, *words, "BASE_REGISTRY=docker.io")
+
+    assert "docker-image://" not in untouched
+    assert untouched == make(repo, *words)
+    for path in repo.rglob("Dockerfile"):
+        text = path.read_text(encoding="utf-8")
+        for name in re.findall(r"^# syntax=(.*)", text):
+            assert f"--build-arg BUILDKIT_SYNTAX={mirror}/{name}" in mirrored
+        images = re.findall(r"^FROM (\S+:\S+)", text, re.MULTILINE)
+        assert images
+        for image in images:
+            copy = f"{mirror}/{image.removeprefix('ghcr.io/')}"
+            assert f"--build-context {image}=docker-image://{copy}" in mirrored

@@ -70,6 +70,7 @@ def test_pips_files_and_variables_reach_uv_and_uvs_own_variables_win(tmp_path: P
     config.write_text("[global]\nindex-url = https://file.example/simple\nretries = 3\n")
     environ = clean_environ() | {
         "PIP_CONFIG_FILE": str(config),
+        "PIP_INDEX_URL": "",  # as CI systems set what has no value
         "PIP_TRUSTED_HOST": "file.example",
         "PIP_RETRIES": "4",
         "UV_INSECURE_HOST": "own.example",

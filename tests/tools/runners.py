@@ -28,6 +28,11 @@ TOOLS = ROOT.parent / "shared" / "tools"
 SECONDS = 2400
 BEGUN = re.compile(r"^(?:(?:.*> )?-- |\+ sh |.*\$ )(make [a-z].*)$", re.MULTILINE)
 """How the three say that a command begins."""
+DIND = """\
+  services:
+    - name: $BASE_REGISTRY/docker:28-dind
+      alias: docker
+"""
 CONTAINER = """\
 FROM python:3.11-slim
 ENV DEBIAN_FRONTEND=noninteractive TORCH_INDEX=
@@ -124,7 +129,7 @@ def _change(path: Path, ci: str, registry: str) -> None:
         "github-actions": [('["3.11", "3.12", "3.13"]', '["3.11"]'), ("ghcr.io", registry)],
         "gitlab-ci": [
             ('["3.11", "3.12", "3.13"]', '["3.11"]'),
-            ('  services: ["docker:28-dind"]\n', ""),
+            (DIND, ""),
         ],
         "jenkins": [("'3.11', '3.12', '3.13'", "'3.11'")],
     }
