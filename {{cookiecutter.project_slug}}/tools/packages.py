@@ -47,8 +47,8 @@ def pip_options(listed: str) -> dict[str, str]:
     for line in listed.splitlines():
         key, _, value = line.partition("=")
         section, _, option = key.rpartition(".")
-        if section in sections and (said := str(ast.literal_eval(value))):  # pip skips what is empty
-            sections[section][option] = said
+        if section in sections and (given := str(ast.literal_eval(value))):  # pip skips ""
+            sections[section][option] = given
     return sections["global"] | sections["install"] | sections[":env:"]
 
 
