@@ -48,23 +48,18 @@ def _start(folder: Path, port: int) -> None:
     config = folder / "registry.yml"
     config.write_text(CONFIG.format(folder=folder / "images", port=port), encoding="utf-8")
     environ = {name: value for name, value in os.environ.items() if "REGISTRY" not in name}
-    with (folder / "registry.log").open("wb") as log:
-        process = subprocess.Popen(
-            ["docker-registry", "serve", str(config)],
-            stdout=log,
-            stderr=log,
-            env=environ,
-            start_new_session=True,  # it outlives the process of tests that started it
-        )
-    (folder / "pid").write_text(str(process.pid), encoding="utf-8")
+    # It outlives the process of tests that starts it.
+    start = 'setsid docker-registry serve "$0" >"$1" 2>&1 & echo $!'
+    log = folder / "registry.log"
+    words = ["sh", "-c", start, str(config), str(log)]
+    (folder / "pid").write_text(subprocess.check_output(words, env=environ, text=True))
     end = time.monotonic() + 30
     while True:
         try:
             requests.get(f"http://127.0.0.1:{port}/v2/", timeout=5).raise_for_status()
             break
         except requests.RequestException:
-            assert process.poll() is None, (folder / "registry.log").read_text()
-            assert time.monotonic() < end, (folder / "registry.log").read_text()
+            assert time.monotonic() < end, log.read_text()
             time.sleep(0.1)
     (folder / "address").write_text(f"127.0.0.1:{port}", encoding="utf-8")
 
@@ -75,3 +70,4 @@ def stop_registry() -> None:
     if (folder / "pid").exists():
         os.kill(int((folder / "pid").read_text(encoding="utf-8")), signal.SIGTERM)
         shutil.rmtree(folder)
+        folder.with_suffix(".lock").unlink()
