@@ -204,7 +204,7 @@ def test_an_image_of_a_registry_is_deployed_by_its_digest(images: Images, regist
     (digest,) = [
         each
         for each in docker("inspect", '--format={{join .RepoDigests " "}}', pushed).split()
-        if each.startswith(registry)
+        if each.startswith(pushed.removesuffix(":1"))
     ]
 
     try:
