@@ -52,8 +52,8 @@ sizes: $(INSTALLED) ## count modules, lines, layers and branches; fails where so
 lock: $(INSTALLED) ## write the locks of all backends; the newest versions with UPGRADE=--upgrade
 	$(BIN)/python scripts/lock.py $(UPGRADE)
 
-reliability: $(INSTALLED) ## run the tests of docs/reliability.md; prints each fault with how they ended
-	$(BIN)/python scripts/reliability.py
+reliability: $(INSTALLED) ## run the tests of docs/reliability.md, or those with WORDS; prints how they ended
+	$(BIN)/python scripts/reliability.py $(WORDS)
 
 bench: $(INSTALLED) ## measure repositories, or those with ANSWERS: start-up, requests or tokens per second
 	$(BIN)/python scripts/bench.py $(ANSWERS)

@@ -18,7 +18,7 @@ import yaml
 from bakes import DEFAULT_SLUG, Bake, Baked
 from kserve_models import Models, faults, kserve_models
 from matrix import COMBINATIONS, CONTEXT, Combination, features, name_of, without_ci
-from shell import finished
+from shell import commit, finished, git
 
 SCHEMAS = "1.36"
 FEATURES = {"pytorch", "tensorflow", "predict", "in-process", "model-server"}
@@ -424,6 +424,56 @@ def test_a_deployment_that_lacks_a_key_is_refused_before_it_begins(
     assert (status, f'"make key NAME=... TARGET={target}"' in said) == (2, True)
 
 
+APPLIES_NOTHING = """\
+#!/bin/bash
+[ "$1" != apply ] || {kubectl} kustomize build/deploy >applied.yaml
+[ "$1" != kustomize ] || exec {kubectl} "$@"
+exit 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("origin", "runbooks", "expected"),
+    [
+        ("https://ci:hush@github.com/me/d.git", "", "https://github.com/me/d/blob/{}/"),
+        ("git@github.example:me/d", "", "https://github.example/me/d/blob/{}/"),
+        ("ssh://git@github.example:22/a/d.git", "", "https://github.example/a/d/blob/{}/"),
+        ("https://git.example/github/d.git", "", ""),
+        ("/srv/github.git", "", ""),
+        ("", "https://git.example/d/-/blob/main", "https://git.example/d/-/blob/main/"),
+    ],
+)
+def test_a_deployed_alert_links_to_what_is_to_be_done(
+    origin: str, runbooks: str, expected: str, bake: Bake, tmp_path: Path
+) -> None:
+    repo = bake()
+    turn_on(repo / "deploy/kubernetes/overlays/cpu/kustomization.yaml", "monitoring")
+    head = commit(repo, "Begin")
+    if origin:
+        git(repo, "remote", "add", "origin", origin)
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text(APPLIES_NOTHING.format(kubectl=shutil.which("kubectl")))
+    kubectl.chmod(0o755)
+
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    words = ("make", "deploy", "TARGET=kubernetes", "IMAGE=name:1")
+    _, said = finished(*words, cwd=repo, environ=path | {"RUNBOOKS": runbooks})
+
+    applied = list(yaml.safe_load_all((repo / "applied.yaml").read_text()))
+    (group,) = of_kind(applied, "PrometheusRule")["spec"]["groups"]
+    links = {
+        rule["alert"]: rule["annotations"]["runbook_url"]
+        for rule in group["rules"]
+        if "alert" in rule
+    }
+    begin = f"{expected.format(head)}docs/operations.md#"
+    assert links == {name: f"{begin}{name.lower()}" for name in links}
+    assert "ErrorsFast" in links
+    assert ("Set RUNBOOKS" in said) == (not expected), said
+    (image,) = image_of_each(applied).values()
+    assert image == "name:1"
+
+
 @pytest.mark.parametrize("answers", distinct(), ids=name_of)
 def test_compose_asks_for_keys_where_others_reach_the_service(
     answers: Combination, baked: Baked
@@ -449,10 +499,7 @@ def test_a_model_on_a_gpu_refuses_to_run_without(answers: Combination, baked: Ba
         for name, told in [("DEVICE", each) for each in container.get("env", [])][-1:]
     }
 
-    if (answers["backend"], answers["serving"]) == ("tensorflow", "model-server"):
-        assert "no CUDA" in json.dumps(manifests)  # of the server, which has no such setting
-    else:
-        assert found == {("Deployment", "DEVICE"): "cuda", ("InferenceService", "DEVICE"): "cuda"}
+    assert found == {("Deployment", "DEVICE"): "cuda", ("InferenceService", "DEVICE"): "cuda"}
 
 
 def test_a_namespace_holds_several_projects(bake: Bake, tmp_path: Path) -> None:

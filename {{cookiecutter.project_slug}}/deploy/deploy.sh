@@ -57,6 +57,16 @@ check_keys() { # now, and not when pods have waited for them in vain
     [ -n "$found" ] || fail "there is no Secret \"$NAME-keys\". Run \"make key NAME=... TARGET=$TARGET\"."
 }
 
+address() { # where a browser reads the files of this commit: RUNBOOKS, or what the remote says, but for a password
+    local url host
+    url=$(git remote get-url origin 2>/dev/null | sed -E 's#^(ssh://)?[^@/]+@([^:/]+)(:[0-9]+/|[:/])#https://\2/#; s#//[^@/]*@#//#; s#(\.git)?/*$##') || true
+    host=${url#https://}
+    case ${RUNBOOKS:-}${host%%/*} in
+        http*) echo "${RUNBOOKS%/}/" ;;
+        *github*) echo "$url/blob/$(git rev-parse HEAD)/" ;;
+    esac
+}
+
 on_cluster() { # kind, folder of manifests, selector of pods, container
     kind=$1 folder=$2 selector=$3 container=$4
     [ -d "$folder" ] || fail "OVERLAY is \"$OVERLAY\"; it must be a folder of ${folder%/*}."
@@ -64,10 +74,13 @@ on_cluster() { # kind, folder of manifests, selector of pods, container
     value() { kubectl get "$kind" "$NAME" --ignore-not-found --output=jsonpath="{$1}"; }
     start() {
         images="{name: service, newName: '$IMAGE'}"
-        for each in $(kubectl kustomize "$folder" | sed -n 's/^ *\(- \)\?image: //p' | grep -vx service); do
+        kubectl kustomize "$folder" | sed "s#\(runbook_url: \)docs/#\1$(address)docs/#" >build/deploy/objects.yaml
+        ! grep "runbook_url: docs/" build/deploy/objects.yaml >/dev/null || echo "Alerts do not link to their runbooks: remote \"origin\" does not say where a browser reads this repository. Set RUNBOOKS to the address that docs/operations.md is below." >&2
+        servers=$(sed -n 's/^ *\(- \)\?image: //p' build/deploy/objects.yaml | grep -vx service || true)
+        for each in $servers; do
             images+=", {name: $each, newName: '$SERVER_IMAGE'}"
         done
-        printf '%s\n' "resources: [../../$folder]" "images: [$images]" >build/deploy/kustomization.yaml
+        printf '%s\n' "resources: [objects.yaml]" "images: [$images]" >build/deploy/kustomization.yaml
         kubectl apply --kustomize build/deploy && ready
     }
     remove() { kubectl delete --ignore-not-found --kustomize build/deploy; }

@@ -23,13 +23,14 @@ from service.logs import log
 from service.settings import Settings
 from service.versions import Versions
 from service.web.access import Access
-from service.web.front import Front, environ_of
+from service.web.calls import environ_of
+from service.web.front import Front
 
 if TYPE_CHECKING:
     from types import FrameType
 
 _BACKLOG = 2048
-_MOST_AT_A_TIME = 32
+_MOST_AT_A_TIME = 64
 """Connections that are accepted in one turn of the loop; it counts them some turns later."""
 _SPARE_FILES = 256
 """File descriptors that are not for connections, or for those that are not counted yet."""
@@ -74,9 +75,10 @@ class Server(uvicorn.Server):
     """A server that drains before it stops."""
 
     def __init__(self, versions: Versions, settings: Settings, access: Access) -> None:
+        most = _connections(settings.max_connections)
         super().__init__(
             uvicorn.Config(
-                Front(versions, settings, access, _connections(settings.max_connections)),
+                Front(versions, settings, access, versions.metrics, most),
                 interface="asgi3",
                 loop="asyncio",
                 http=Connection,
@@ -147,6 +149,13 @@ class Connection(H11Protocol):
             next(idle, self).transport.abort()
 
     def data_received(self, data: bytes) -> None:
+        is_between = {self.conn.our_state, self.conn.their_state} == {h11.IDLE}
+        may_begin = is_between and not (self.conn.trailing_data[0] or self.flow.write_paused)
+        if may_begin and (answer := self.app.turn_away(data, self.client)):
+            self._late = _cancel(self._late)
+            self._write(*answer)
+            self.on_response_complete()
+            return
         super().data_received(data)
         if self.is_busy:
             self._late = _cancel(self._late)
@@ -209,6 +218,14 @@ class Connection(H11Protocol):
             self._refuse(RequestTimeout(f"The head of the request took over {self._seconds:g} s."))
         else:
             self.transport.abort()
+
+    def _write(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        """As h11 would, which has not read the request."""
+        lines = [b"HTTP/1.1 %d %s" % (status, HTTPStatus(status).phrase.encode())]
+        lines += [b"%s: %s" % each for each in (*self.server_state.default_headers, *headers)]
+        self.transport.write(b"\r\n".join([*lines, b"", body]))
+        if (b"connection", b"close") in headers:
+            self.transport.close()
 
     def _refuse(self, error: CallerError) -> None:
         if self.conn.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:

@@ -2,34 +2,22 @@
 
 import contextlib
 import http.client
-import json
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import samples
 from asking import wait_for
-from fake_version import write_fake_version
-from fakes import FakeModel, fake_model
-from processes import HEADERS, free_port
+from processes import free_port
+from served import HEAD, THREADS, Served, code_of, serving
 
-from service.metrics import Metrics
-from service.pipeline import Pipeline
-from service.server import Connection, Server, listen
+from service.server import listen
 from service.settings import Settings
-from service.versions import Versions
-from service.web.access import Access
 
-THREADS = 4
-SECONDS = 1.0
-"""How long a caller may take."""
 MANY = 40
-HEAD = f"POST {samples.ROUTE} HTTP/1.1\r\nHost: a\r\nContent-Type: {samples.RAW_MEDIA_TYPE}\r\n"
 CUT_SHORT = f"{HEAD}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
 HALF = f"{HEAD}Content-Length: 1000\r\n\r\nx"
 LARGE = "GET /static/swagger-ui.js HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -38,86 +26,10 @@ UPGRADE = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 1
 PROBES = ("/livez", "/readyz", "/metrics")
 
 
-@dataclass
-class Served:
-    """A service behind a socket, in this process."""
-
-    port: int
-    model: type[FakeModel]
-    server: Server
-
-    @property
-    def ports(self) -> list[int]:
-        """Of the callers that are connected."""
-        connections = list(self.server.server_state.connections)
-        known = [each.client for each in connections if isinstance(each, Connection)]
-        return [client[1] for client in known if client]
-
-    def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
-
-    def ask(self, path: str, body: bytes | None = None, **headers: str) -> tuple[int, Any]:
-        """The status and the answer, on a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        with contextlib.closing(connection):
-            connection.request(
-                "POST" if body else "GET", path, body, {**(HEADERS if body else {}), **headers}
-            )
-            response = connection.getresponse()
-            self.headers = dict(response.getheaders())
-            return response.status, response.read()
-
-    def say(self, text: str, *, end: bool = False) -> tuple[int, bytes]:
-        """What is answered to *text* as it stands; with *end*, nothing more is sent."""
-        with self.connect() as connection:
-            connection.sendall(text.encode("latin-1"))
-            if end:
-                connection.shutdown(socket.SHUT_WR)
-            response = http.client.HTTPResponse(connection)
-            response.begin()
-            return response.status, response.read()
-
-
-@contextlib.contextmanager
-def serving(folder: Path, **options: Any) -> Iterator[Served]:
-    """A service with these settings, ready."""
-    port = free_port()
-    settings = Settings(
-        model_dir=folder / "default",
-        port=port,
-        http_threads=THREADS,
-        transfer_seconds=SECONDS,
-        keep_alive_seconds=2,
-        **options,
-    )
-    write_fake_version(settings.model_dir)
-    model = fake_model()
-    versions = Versions(
-        settings, Metrics(), lambda _: None, lambda s, m, failed: Pipeline(s, m, failed, model)
-    )
-    versions.start()
-    server = Server(versions, settings, Access(settings))
-    thread = threading.Thread(target=server.run, args=(listen("localhost", port),))
-    thread.start()
-    served = Served(port, model, server)
-    try:
-        wait_for(lambda: server.started and served.ask("/readyz")[0] == http.client.OK)
-        yield served
-    finally:
-        model.gate.set()
-        server.should_exit = True
-        thread.join()
-        versions.close()
-
-
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with serving(tmp_path_factory.mktemp("served")) as served:
         yield served
-
-
-def code_of(answer: bytes) -> str:
-    return str(json.loads(answer)["code"])
 
 
 def test_probes_and_requests_are_answered_whatever_other_connections_do(served: Served) -> None:
@@ -158,16 +70,6 @@ def test_a_caller_that_does_not_read_is_left(served: Served) -> None:
             connection.sendall(LARGE.encode())
         wait_for(lambda: port in served.ports)
         wait_for(lambda: port not in served.ports, seconds=20)
-
-
-def test_the_end_of_an_answer_does_not_wait_for_its_head(served: Served) -> None:
-    started = time.monotonic()
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", served.port)) as connection:
-        for _ in range(20):
-            connection.request("GET", "/livez")
-            connection.getresponse().read()
-
-    assert time.monotonic() - started < 0.5  # a system acknowledges a head after 40 ms
 
 
 def test_a_connection_outlives_the_pause_of_a_load_balancer_by_default() -> None:

@@ -23,7 +23,7 @@ class Faulty(Executor[str, str]):
         if self._queue:
             raise RuntimeError(prepared)
 
-    def _seconds_until_served(self) -> float:
+    def _seconds_until_served(self, count: int) -> float:  # noqa: ARG002
         return 0.0
 
     def give(self, work: str) -> None:

@@ -286,6 +286,51 @@ def wait_for(condition: Callable[[], bool], seconds: float = 5) -> None:
         time.sleep(0.002)
 
 
+def test_what_is_taken_in_is_answered_before_its_deadline(start: Callable[..., Running]) -> None:
+    """At three times what the model does, asked one by one."""
+    seconds_per_input, patience = 0.01, 0.2
+
+    def run(values: Sequence[int]) -> list[int]:
+        time.sleep(seconds_per_input * len(values))
+        return list(values)
+
+    running = start(prepare=lambda: run, max_queued=1000)
+    wait_until_ready(running)
+    running.submit(0)[0].result(5)  # how long the model takes is measured
+    late: list[float] = []
+    taken = refused = 0
+    for _ in range(300):
+        time.sleep(seconds_per_input / 3)
+        deadline = time.monotonic() + patience
+        try:
+            (answer,) = running.batcher.submit([1], deadline=deadline)
+        except QueueFull:
+            refused += 1
+            continue
+        taken += 1
+
+        def note(answer: Answer[int], deadline: float = deadline) -> None:
+            if answer.exception() or time.monotonic() > deadline:
+                late.append(time.monotonic() - deadline)
+
+        answer.add_done_callback(note)  # type: ignore[arg-type]  # a future of that kind
+    answer.result(5)
+
+    assert refused > taken / 2
+    assert taken > 60  # of about 100 that the model does in that time
+    assert len(late) <= 0.2 * taken, late  # of a machine that does other things, too
+
+
+def test_a_model_that_was_slow_once_is_asked_again_when_it_is_idle(running: Running) -> None:
+    held = running.hold()
+    time.sleep(0.5)
+    running.model.gate.set()
+    held.result(5)
+    wait_for(lambda: running.batcher.busy_seconds == 0)
+
+    assert running.submit(1, seconds=0.3)[0].result(5) == 2
+
+
 def test_what_cannot_have_its_turn_in_time_is_refused(start: Callable[..., Running]) -> None:
     running = start(max_batch_size=1)
     wait_until_ready(running)

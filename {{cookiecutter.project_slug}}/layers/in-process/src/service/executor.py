@@ -75,20 +75,20 @@ class Executor(ABC, Generic[Prepared, Waiting]):
         """Do what is queued; return when closed and nothing is left."""
 
     @abstractmethod
-    def _seconds_until_served(self) -> float:
-        """How long one more input would wait, as measured."""
+    def _seconds_until_served(self, count: int) -> float:
+        """How long the last of *count* more inputs would wait, as measured."""
 
     def _enqueue(self, waiting: Sequence[Waiting], deadline: float) -> None:
         """Queue all of *waiting*, or none.
 
         Raises:
             NotReady: the executor is not ready, or closed.
-            QueueFull: not all of *waiting* find a place, or their turn comes after *deadline*.
+            QueueFull: not all of *waiting* find a place, or would be served after *deadline*.
         """
         with self._changed:
             if not self.is_ready:
                 raise NotReady("The model is not ready.", retry_after_seconds=1)
-            seconds = self._seconds_until_served()
+            seconds = self._seconds_until_served(len(waiting))
             is_full = len(self._queue) + len(waiting) > self._max_queued
             if is_full or time.monotonic() + seconds > deadline:
                 self._metrics.shed.labels("queue_full").inc(len(waiting))

@@ -68,6 +68,7 @@ class MicroBatcher(Executor[Run[In, Out], _Waiting[In, Out]], Generic[In, Out]):
         self._kind = kind
         self._max_batch_size = max_batch_size
         self._running_since: float | None = None
+        self._running_inputs = 0
         self._seconds_per_input = 0.0
 
     @property
@@ -94,15 +95,21 @@ class MicroBatcher(Executor[Run[In, Out], _Waiting[In, Out]], Generic[In, Out]):
         self._enqueue(waiting, deadline)
         return [each.answer for each in waiting]
 
-    def _seconds_until_served(self) -> float:
-        return len(self._queue) * self._seconds_per_input
+    def _seconds_until_served(self, count: int) -> float:
+        """To the end of its run, which as many may join as wait now, up to a whole batch."""
+        waiting = len(self._queue)
+        if not waiting and self._running_since is None:
+            return 0.0  # a model that was slow once is asked, and measured, again
+        inputs = waiting + count + min(waiting, self._max_batch_size)
+        running = self._running_inputs * self._seconds_per_input - self.busy_seconds
+        return inputs * self._seconds_per_input + max(0.0, running)
 
     def _run(self, prepared: Run[In, Out]) -> None:
         while batch := self._next_batch():
-            self._running_since = time.monotonic()
+            self._running_since, self._running_inputs = time.monotonic(), len(batch)
             self._answer(prepared, batch)
             self._learn(time.monotonic() - self._running_since, len(batch))
-            self._running_since = None
+            self._running_since, self._running_inputs = None, 0
 
     def _next_batch(self) -> list[_Waiting[In, Out]]:
         """The next inputs to run; empty when closed and nothing waits."""

@@ -47,9 +47,9 @@ class ContinuousBatcher(Executor[Decoder, Answer]):
         self._enqueue(answers.each, deadline)
         return answers
 
-    def _seconds_until_served(self) -> float:
+    def _seconds_until_served(self, count: int) -> float:
         seconds = self._rows.seconds_per_sequence if self._rows else 0.0
-        return len(self._queue) / self._max_running * seconds
+        return (len(self._queue) + count - 1) / self._max_running * seconds
 
     def _run(self, prepared: Decoder) -> None:
         self._rows = rows = Rows(
