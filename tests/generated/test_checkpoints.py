@@ -1,6 +1,7 @@
 """Every backend answers as transformers does, which made the checkpoint."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from families import FAMILIES
 from locking import locked, locked_file
 from matrix import AXES, ROOT
 from service import CACHE, clean_environ
+from shell import run
 
 TOOLS = ROOT / "tests" / "tools"
 LARGEST_DIFFERENCE = 1e-4
@@ -55,6 +57,29 @@ def test_a_network_begun_with_a_checkpoint_answers_as_transformers_does(
     assert [name for name, _, _ in measured] == [folder.name for folder in folders]
     for name, difference, spread in measured:
         assert spread > 0.3, name
+        assert difference <= LARGEST_DIFFERENCE, name
+
+
+@pytest.mark.parametrize("backend", AXES["backend"])
+@pytest.mark.parametrize("task", sorted({family.partition("/")[0] for family in FAMILIES}))
+def test_a_checkpoint_that_is_served_says_over_http_what_transformers_says(
+    backend: str,
+    task: str,
+    checkpoints: Path,
+    bake: Bake,
+    backend_env: Callable[[str], Path],
+) -> None:
+    repo = bake(backend=backend, task=task)
+    python = backend_env(backend) / "bin" / "python"
+    folders = [checkpoints / family for family in FAMILIES if family.startswith(f"{task}/")]
+    path = os.pathsep.join([str(repo / "src"), str(repo / "tests"), str(TOOLS)])
+
+    said = run(python, TOOLS / "probe_served.py", *folders, cwd=repo, PYTHONPATH=path, OPTIMISE="0")
+
+    measured = [json.loads(line) for line in said.splitlines() if line.startswith('["')]
+    assert [name for name, _, _ in measured] == [folder.name for folder in folders]
+    for name, difference, others in measured:
+        assert not others, name
         assert difference <= LARGEST_DIFFERENCE, name
 
 

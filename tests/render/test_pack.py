@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -137,3 +138,19 @@ def test_what_cannot_be_packed_is_refused_in_a_sentence(models: Path, tmp_path: 
     assert 'golden.npz" is missing, or is not what its manifest says' in refusal(models)
     (models / "10" / "golden.npz").unlink()
     assert 'golden.npz" is missing, or is not what its manifest says' in refusal(models)
+
+
+@pytest.mark.parametrize(
+    ("path", "model"),
+    [
+        ("Dockerfile", "models"),
+        ("layers/pytorch+model-server/model_server/Dockerfile", "model-store"),
+    ],
+)
+def test_the_model_is_copied_before_the_code_which_changes_more_often(
+    path: str, model: str
+) -> None:
+    dockerfile = (SKELETON / path).read_text(encoding="utf-8")
+    for stage in dockerfile.split("\nFROM ")[-2:]:
+        copied = re.findall(r"(?m)^COPY .* (\S+)$", stage)
+        assert copied.index(model) < copied.index("src")

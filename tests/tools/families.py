@@ -15,6 +15,8 @@ BERT = {
 DISTILBERT = {**SIZES, "dim": 32, "hidden_dim": 48, "n_heads": 4, "n_layers": 2}
 GPT2 = {**SIZES, "n_embd": 32, "n_head": 4, "n_layer": 2, "n_positions": 64, "eos_token_id": 3}
 LLAMA = {**BERT, "num_key_value_heads": 2, "tie_word_embeddings": False, "eos_token_id": 3}
+NEW_TOKENS = 16
+"""How far a text is gone on with."""
 FAMILIES: dict[str, dict[str, Any]] = {
     "text-classification/BertForSequenceClassification": {**BERT, "num_labels": 3},
     "text-classification/DistilBertForSequenceClassification": {**DISTILBERT, "num_labels": 3},

@@ -1,9 +1,11 @@
 """Write small checkpoints as transformers saves them, with what transformers answers.
 
 ``python probe_transformers.py FOLDER``, by a Python that has transformers: for each task and family
-a folder, with ``asked.npz``, a batch of tokens, and ``answered.npz``, the logits.
+a folder, with ``asked.npz``, a batch of tokens, ``answered.npz``, the logits, and ``said.json``,
+the same tokens as texts, with what a pipeline of transformers says of each.
 """
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,17 @@ import torch
 import transformers
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from families import FAMILIES, WORDS
+from families import FAMILIES, NEW_TOKENS, WORDS
+
+PIPELINES: dict[str, dict[str, Any]] = {
+    "text-classification": {"top_k": None},
+    "token-classification": {"aggregation_strategy": "simple"},
+    "text-generation": {
+        "max_new_tokens": NEW_TOKENS,
+        "do_sample": False,
+        "return_full_text": False,
+    },
+}
 
 
 def write(folder: Path, name: str, options: dict[str, Any]) -> None:
@@ -31,6 +43,14 @@ def write(folder: Path, name: str, options: dict[str, Any]) -> None:
         logits = model(input_ids=tokens).logits.numpy()
     np.savez(folder / "asked.npz", tokens=tokens.numpy())
     np.savez(folder / "answered.npz", logits=logits)
+    known = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, unk_token=WORDS[1], pad_token=WORDS[0]
+    )
+    task = folder.parent.name
+    ask = transformers.pipeline(task, model=model, tokenizer=known, **PIPELINES[task])
+    texts = [" ".join(WORDS[token] for token in row) for row in tokens]
+    said = [[text, *ask([text])] for text in texts]
+    (folder / "said.json").write_text(json.dumps(said, default=float))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,9 @@ from service.owner import Parameters
 UNKNOWN = -100
 """A target to which no right answer is known: neither learnt from nor judged by."""
 
+GOLDEN_EXAMPLES = 32
+"""How many of the held-out examples a version keeps, with its answers."""
+
 
 @dataclass(frozen=True)
 class Examples:

@@ -2,14 +2,17 @@
 
 import io
 import json
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import foreign
 import numpy as np
 import pytest
-from imports import LABELS, SIZE, assert_answers, import_model, pictures, png, refused
+from imports import ALL, LABELS, SIZE, assert_answers, import_model, pictures, png, refused
+from processes import ROOT
 
 from model import data
 from service import manifest as manifests
@@ -146,6 +149,31 @@ def test_a_file_is_taken_from_its_address_by_its_digest(
     assert sorted(each.name for each in models.parent.iterdir()) == ["default"]
     error = refused(path.as_uri(), models, capsys, sha256="0" * 64, **said)
     assert f"has the SHA-256 {digest}, not {'0' * 64}. It is another model" in error
+
+
+@pytest.mark.parametrize(
+    ("left_out", "given"),
+    [("labels", {}), ("preprocess", {}), ("labels", {"labels": "a,b,a"}), ("", {"formats": "x"})],
+)
+def test_what_is_to_be_said_is_asked_before_the_framework_is_imported(
+    left_out: str, given: dict[str, str], tmp_path: Path, models: Path
+) -> None:
+    case = foreign.CASES[foreign.PLAIN](tmp_path)
+    said = {name: value for name, value in ALL.items() if name != left_out} | given
+    words = [f"--{name}={value}" for name, value in said.items()]
+    code = "import sys; from service.lifecycle.__main__ import main; print(main(sys.argv[1:]), "
+    code += "sys.modules.keys() & {'torch', 'tensorflow'})"
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, "import", case.path, "--model-dir", models, *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stdout == "1 set()\n", done.stderr
 
 
 def test_a_terminal_is_asked(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -275,3 +275,5 @@ CASES: dict[str, Callable[[Path], Case]] = {
     "pickled-vit": partial(checkpoint, "vit", is_pickled=True),
 }
 """Name to what writes the model into a folder."""
+PLAIN = "weights--"
+"""One whose file is read without the framework, until it is to run."""

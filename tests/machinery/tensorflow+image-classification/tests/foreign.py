@@ -199,3 +199,5 @@ CASES: dict[str, Callable[[Path], Case]] = {
     "mobilenet.h5": _application,
 }
 """Name to what writes the model into a folder."""
+PLAIN = "softmax-trees.keras"
+"""One whose file is read without the framework, until it is to run."""

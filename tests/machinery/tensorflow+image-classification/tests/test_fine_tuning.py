@@ -71,12 +71,32 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     assert "is (3, 3, 3, 8), and there (3, 3, 3, 4)." in str(refused.value)
 
 
-def test_weights_alone_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "trees.weights.h5"
+def written(model: Any, path: Path) -> Path:
+    """*path*, with the weights of *model* alone."""
     with quiet():
-        foreign.trees().save_weights(path)
+        model.save_weights(path)
+    return path
 
-    with pytest.raises(OwnerError, match=r"^BASE_MODEL is .*a Keras model is accepted"):
+
+@pytest.mark.parametrize("label_count", [3, 5])
+def test_weights_alone_are_taken_but_for_another_head(label_count: int, tmp_path: Path) -> None:
+    trained = changed(of_trees(PARAMETERS, 5))
+    path = written(trained, tmp_path / "trees.weights.h5")
+
+    begun = Source(base_model=path).network(PARAMETERS, label_count).get_weights()
+
+    assert (begun[0] == 0.25).all()
+    assert (begun[1] == 1.25).all()
+    assert [(each == each.flat[0]).all() for each in begun[2:]] == [label_count == 5, True]
+    assert begun[3][0] == (3.25 if label_count == 5 else 0)
+
+
+def test_weights_alone_of_another_network_are_refused_by_their_names(tmp_path: Path) -> None:
+    image = keras.Input((*SIZE, 3))
+    other = keras.Model(image, keras.layers.Conv2D(4, 3)(image))
+    path = written(other, tmp_path / "other.weights.h5")
+
+    with pytest.raises(OwnerError, match=r"another network than build.*kernel, .* \(4 in all\)"):
         Source(base_model=path).network(PARAMETERS, 3)
 
 

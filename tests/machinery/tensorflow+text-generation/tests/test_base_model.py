@@ -79,7 +79,7 @@ def test_a_checkpoint_is_exported_as_it_is(checkpoint: Path, tmp_path: Path) -> 
     folder, _ = export(tmp_path / "candidate", tmp_path / "default")
 
     assert (facts.epochs, facts.train_examples) == (0, 0)
-    assert found.required == {}
+    assert (found.metrics, found.required) == ({}, {})
     manifest = manifests.read(folder)
     parameters = Parameters.model_validate(manifest.parameters)
     assert parameters.end_tokens == (samples.END_TOKEN,)

@@ -128,23 +128,26 @@ def _fetch(options: argparse.Namespace) -> None:
 
 # only: image-classification
 def _import(options: argparse.Namespace) -> None:
-    from service.lifecycle import readers  # noqa: PLC0415
-    from service.lifecycle.original import original_at  # noqa: PLC0415
+    from service.lifecycle import original, readers  # noqa: PLC0415
 
-    with original_at(options.origin, options.model_dir.parent, options.sha256) as path:
+    with original.original_at(options.origin, options.model_dir.parent, options.sha256) as path:
         found = readers.find(path)
+        labels = original.labels_of(found, options.labels, path)
+        formats = original.formats_of(found, options.formats)
+        asked = options.preprocess, options.size
+        parameters = original.parameters_of(found, readers.geometry, *asked)
 
+        # The framework, which takes seconds, when all that may be asked has been answered.
         from service.lifecycle.importing import Wishes, import_model  # noqa: PLC0415
         from service.lifecycle.verify import table  # noqa: PLC0415
 
         wishes = Wishes(
-            labels=options.labels,
-            preprocess=options.preprocess,
-            size=options.size,
+            labels=labels,
+            parameters=parameters,
             scores=options.scores,
             examples=options.examples,
             data=options.data,
-            formats=tuple(options.formats.replace(",", " ").split()),
+            formats=formats,
             # end
             # only: image-classification+pytorch+in-process
             several=options.optimise,

@@ -11,12 +11,11 @@ from service.manifest import Record, staged, write_golden
 from service.numerics import rows
 from service.owner import data, network
 from service.settings import PROJECT
-from service.training import Dataset
+from service.training import GOLDEN_EXAMPLES, Dataset
 
 EVALUATION = "evaluation"
 METRICS = "metrics.json"
 CARD = "MODEL_CARD.md"
-GOLDEN_EXAMPLES = 32
 
 
 class Evaluation(Record):

@@ -1,5 +1,6 @@
 """``export``: from a candidate to a model version, in every format, each verified."""
 
+import gc
 import shutil
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -24,8 +25,8 @@ def export(folder: Path, model_dir: Path) -> tuple[Path, list[Check]]:
     """Export the candidate in *folder* as the next version in *model_dir*."""
     facts = read_facts(folder)
     evaluation = read_passed(folder)
-    model = network.build(facts.parameters, len(facts.labels))
-    engine.load(model, folder / engine.WEIGHTS)
+    models = [network.build(facts.parameters, len(facts.labels))]
+    engine.load(models[0], folder / engine.WEIGHTS)
 
     def write_files(staging: Path) -> None:
         for name in evaluation.of.keys() - {FACTS, engine.WEIGHTS}:
@@ -35,7 +36,7 @@ def export(folder: Path, model_dir: Path) -> tuple[Path, list[Check]]:
 
     return write_version(
         model_dir,
-        model,
+        models.pop,
         EXPORTERS,
         facts.parameters,
         write_files,
@@ -49,17 +50,17 @@ def export(folder: Path, model_dir: Path) -> tuple[Path, list[Check]]:
 
 def write_version(
     model_dir: Path,
-    model: Network,
+    take: Callable[[], Network],
     exporters: Mapping[str, tuple[str, Exporter]],
     parameters: Parameters,
     write_files: Callable[[Path], None],
     **facts: Any,
 ) -> tuple[Path, list[Check]]:
-    """Write *model* as the next version in *model_dir*, and verify it.
+    """Write the network of *take* as the next version in *model_dir*, and verify it.
 
     Args:
         model_dir: of the versions.
-        model: a network.
+        take: gives the network, which nothing else holds: it is gone when its files are verified.
         exporters: format to path and exporter; the first is served by default.
         parameters: of the preprocessing.
         write_files: writes into a folder what lies beside the artefacts: golden arrays, model card.
@@ -71,6 +72,7 @@ def write_version(
     version = next_version(model_dir)
     target = model_dir / str(version)
     with staged(target) as staging:
+        model = take()
         for format_name, (path, save) in exporters.items():
             try:
                 save(model, parameters, facts["signature"], staging / path)
@@ -79,6 +81,8 @@ def write_version(
                     f'The export to "{format_name}" failed, and no version was written. '
                     f"{type(error).__name__}: {error}"
                 ) from error
+        del model
+        gc.collect()
         write_files(staging)
         manifest = Manifest(
             name=model_dir.resolve().name,

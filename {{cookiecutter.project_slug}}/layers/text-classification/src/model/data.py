@@ -17,7 +17,7 @@ from service.errors import OwnerError
 from service.lifecycle.labelled import Labelled, read
 from service.lifecycle.source import Checkpoint, Source
 from service.lifecycle.start import Start, make_batch, start, version_start
-from service.training import UNKNOWN, Dataset, Examples, Recipe
+from service.training import GOLDEN_EXAMPLES, UNKNOWN, Dataset, Examples, Recipe
 
 __all__ = ["load", "make_batch", "recipe"]
 
@@ -118,7 +118,7 @@ def _as_it_is(checkpoint: Checkpoint, labels: list[str]) -> Dataset:
         )
     begun = start(checkpoint, [], vocabulary_size=0, lowercase=False)
     encoder = begun.encoder()
-    texts = [example.text for example in read(STARTER)[1]]
+    texts = [example.text for example in read(STARTER)[1][:GOLDEN_EXAMPLES]]
     asked = encoder.pad([encoder.encode(text).encoding.ids for text in texts])
     unknown = np.full(len(texts), UNKNOWN, np.int64)
     return Dataset(

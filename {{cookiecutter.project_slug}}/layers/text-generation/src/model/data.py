@@ -27,7 +27,7 @@ from service.lifecycle.labelled import Conversation, Example, Text, read
 from service.lifecycle.source import Source
 from service.lifecycle.start import Start
 from service.manifest import Arrays
-from service.training import UNKNOWN, Dataset, Examples, Recipe
+from service.training import GOLDEN_EXAMPLES, UNKNOWN, Dataset, Examples, Recipe
 
 IS_STARTER = True  # pipelines publish no starter: say False once these examples are yours
 
@@ -79,11 +79,14 @@ def load(source: Source, version: Path | None = None) -> Dataset:
     if is_as_it_is and CHAT_TEMPLATE not in begun.assets:
         held_out = [example for example in held_out if isinstance(example, Text)]
     encoder = Encoder(begun)
+    asked = encoder.examples(held_out[:GOLDEN_EXAMPLES] if is_as_it_is else held_out)
+    if is_as_it_is:  # it is not judged by what it was not made for
+        asked = Examples(asked.inputs, np.full_like(asked.targets, UNKNOWN))
     return Dataset(
         labels=[],
         parameters=begun.parameters,
         train=encoder.examples([] if is_as_it_is else train),
-        held_out=encoder.examples(held_out),
+        held_out=asked,
         description="The base model is taken as it is. Here it learnt nothing."
         if is_as_it_is
         else origin,

@@ -23,7 +23,7 @@ from service.lifecycle.labelled import Labelled, Mark, labels_in, read, with_oth
 from service.lifecycle.source import Checkpoint, Source
 from service.lifecycle.start import make_batch, start, version_start
 from service.tags import OUTSIDE, tags_of
-from service.training import UNKNOWN, Dataset, Examples, Recipe
+from service.training import GOLDEN_EXAMPLES, UNKNOWN, Dataset, Examples, Recipe
 
 __all__ = ["load", "make_batch", "recipe"]
 
@@ -131,7 +131,8 @@ def _as_it_is(checkpoint: Checkpoint, tags: list[str]) -> Dataset:
     """Nothing to learn, and the starter's texts as golden inputs, whose answers nobody knows."""
     begun = start(checkpoint, [], vocabulary_size=0, lowercase=False)
     encoder = begun.encoder()
-    asked = encoder.pad([encoder.encode(each.text).encoding.ids for each in read(STARTER)[1]])
+    texts = [each.text for each in read(STARTER)[1][:GOLDEN_EXAMPLES]]
+    asked = encoder.pad([encoder.encode(text).encoding.ids for text in texts])
     unknown = np.full(asked["input_ids"].shape, UNKNOWN, np.int64)
     return Dataset(
         labels=tags,

@@ -22,13 +22,12 @@ from service.lifecycle import engine
 from service.lifecycle.compare import judge
 from service.lifecycle.evaluation import METRIC
 from service.lifecycle.export import write_version
-from service.lifecycle.original import Found, labels_of, parameters_of, scores_of
-from service.lifecycle.readers import geometry
+from service.lifecycle.original import Found, scores_of
 from service.lifecycle.source import Source
 from service.lifecycle.verify import Check
 from service.manifest import Arrays, Manifest
 from service.numerics import probabilities
-from service.owner import Task, data
+from service.owner import Parameters, Task, data
 from service.settings import PROJECT, Settings
 
 MOST_EXAMPLES = 8
@@ -36,12 +35,11 @@ MOST_EXAMPLES = 8
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the owner says of a model; empty is what its file says.
+    """What is known of a model; empty is what its file says.
 
     Args:
-        labels: a file, or a list with commas.
-        preprocess: a name, or a JSON file.
-        size: of the images.
+        labels: in the order of its output.
+        parameters: of the images.
         scores: ``logits`` or ``probabilities``.
         examples: folder of images to show the answers to.
         data: folder of labelled images, laid out as ``model/data.py`` says, to be judged by.
@@ -51,9 +49,8 @@ class Wishes:
         # end
     """
 
-    labels: str = ""
-    preprocess: str = ""
-    size: str = ""
+    labels: list[str]
+    parameters: Parameters
     scores: str = ""
     examples: Path | None = None
     data: Path | None = None
@@ -95,18 +92,12 @@ def import_model(path: Path, found: Found, wishes: Wishes, model_dir: Path) -> I
         OwnerError: it is no classifier of images, something must be said of it, an exported file
             answers otherwise than the original, or it is not good enough. There is no new version.
     """
-    labels = labels_of(found, wishes.labels, path)
+    labels, parameters = wishes.labels, wishes.parameters
     formats = wishes.formats or found.formats[:1]
     # only: pytorch+in-process
     if wishes.several and not wishes.formats and "onnx" in found.formats[1:]:
         formats += ("onnx",)
     # end
-    if unknown := [name for name in formats if name not in found.formats]:
-        raise OwnerError(
-            f"FORMATS has {', '.join(unknown)}; {found.kind} can be exported to "
-            f"{', '.join(found.formats)}."
-        )
-    parameters = parameters_of(found, geometry, wishes.preprocess, wishes.size)
     signature = parameters.signature(len(labels))
     draft: dict[str, Any] = {
         "labels": labels,
@@ -124,7 +115,8 @@ def import_model(path: Path, found: Found, wishes: Wishes, model_dir: Path) -> I
         other = np.zeros_like(outputs) if scores == "logits" else 1 - outputs
         outputs = np.concatenate([other, outputs], axis=1)
     golden: Arrays = {scores: outputs.astype(np.float32)}
-    network = model.network(scores, is_single=is_single)
+    networks, exporters = [model.network(scores, is_single=is_single)], model.exporters
+    del model
     facts = [
         found.kind,
         f"{parameters.height} by {parameters.width} pixels, {parameters.channels} channels",
@@ -136,11 +128,15 @@ def import_model(path: Path, found: Found, wishes: Wishes, model_dir: Path) -> I
         manifests.write_golden(folder, {"image": images}, golden)
         (folder / "MODEL_CARD.md").write_text(_card(path, facts, labels), encoding="utf-8")
 
+    def take() -> Any:
+        again = None if networks else found.read(parameters, len(labels))
+        return again.network(scores, is_single=is_single) if again else networks.pop()
+
     def write(formats: tuple[str, ...]) -> tuple[Path, list[Check]]:
         return write_version(
             model_dir,
-            network,
-            {name: model.exporters[name] for name in formats},
+            take,
+            {name: exporters[name] for name in formats},
             parameters,
             write_files,
             labels=labels,

@@ -127,6 +127,17 @@ def labels_of(found: Found, given: str, path: Path) -> list[str]:
     return labels
 
 
+def formats_of(found: Found, given: str) -> tuple[str, ...]:
+    """The formats of a list with commas."""
+    formats = tuple(given.replace(",", " ").split())
+    if unknown := [name for name in formats if name not in found.formats]:
+        raise OwnerError(
+            f"FORMATS has {', '.join(unknown)}; {found.kind} can be exported to "
+            f"{', '.join(found.formats)}."
+        )
+    return formats
+
+
 def _labels_in(path: Path) -> list[str]:
     """Labels of a text file, a line each, or of JSON: a list, by number, or numbers by label."""
     text = path.read_text(encoding="utf-8-sig")

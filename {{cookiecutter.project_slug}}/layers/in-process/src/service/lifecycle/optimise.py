@@ -5,6 +5,7 @@ golden inputs: by ``optimise`` in fresh processes, as a service does, in rounds,
 the machine does meets all alike; after each training and import in a short look.
 """
 
+import gc
 import math
 import sys
 import time
@@ -142,6 +143,7 @@ def measure(folder: Path, format_name: str, seconds: float = _SECONDS) -> Speed:
     """The speed of one format, with as many threads as a service has."""
     from service import runtime  # noqa: PLC0415 - the framework, which the parent does not need
 
+    gc.collect()  # what was loaded before is in cycles
     manifest = manifests.read(folder)
     inputs, _ = manifests.read_golden(folder)
     started = time.perf_counter()

@@ -1,6 +1,7 @@
 """Trained models that TensorFlow runs, read and made ready for an export."""
 
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -35,7 +36,9 @@ class Original:
 
     def predict(self, images: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
         try:
-            found: npt.NDArray[Any] = self._run(tf.constant(images)).numpy()
+            # As one graph: run step by step, each step's memory is kept.
+            run = tf.function(self._run, autograph=False)
+            found: npt.NDArray[Any] = run(tf.constant(images)).numpy()
         except OwnerError:
             raise
         except Exception as error:
@@ -80,11 +83,14 @@ def read_keras(path: Path, parameters: Parameters, _label_count: int) -> Origina
 
 def take_weights(built: Any, path: Path, label_count: int) -> None:
     """Let *built* begin with the weights of the Keras model at *path*, but for another head."""
-    if path.is_dir() or path.name.endswith(".weights.h5"):
+    if path.is_dir():
         raise OwnerError(
             f'BASE_MODEL is "{path}"; a Keras model is accepted, .keras or .h5, as '
-            f"model.save(path) writes it: its layers are told apart from its head."
+            f"model.save(path) writes it, or .weights.h5."
         )
+    if path.name.endswith(".weights.h5"):
+        _take_file(built, path, label_count)
+        return
     theirs, ours = _keras_model(path).weights, built.weights
     body = list(ours)
     shapes = [tuple(each.shape) for each in theirs]
@@ -102,6 +108,30 @@ def take_weights(built: Any, path: Path, label_count: int) -> None:
             )
     for own, their in zip(body, theirs, strict=False):
         own.assign(their)
+
+
+def _take_file(built: Any, path: Path, label_count: int) -> None:
+    """The same with weights alone, which have the places of their layers and no names."""
+    begun = [(each, each.numpy()) for each in built.weights if "float" in each.dtype]
+    for each, value in begun:
+        each.assign(np.full_like(value, np.nan))
+    try:
+        with quiet(), warnings.catch_warnings(action="ignore"):
+            built.load_weights(path, skip_mismatch=True)
+    except Exception as error:
+        raise OwnerError(f'"{path}" is broken: {_first_line(error)}') from error
+    lacking = [(each, value) for each, value in begun if np.isnan(each.numpy()).any()]
+    names = [each.path for each, _ in lacking]
+    of_labels = all(each.shape[-1] == label_count for each, _ in lacking)
+    if not of_labels or len({name.rpartition("/")[0] for name in names}) > 1:
+        raise OwnerError(
+            f'BASE_MODEL is "{path}", which has the weights of another network than build() in '
+            f"src/model/network.py makes: {', '.join(names[:3])}{', ...' * (len(names) > 3)} "  # noqa: PLR2004
+            f"({len(names)} in all) are missing there or have another shape. Only a head that ends "
+            f"in the {label_count} labels may differ. Build what was trained there."
+        )
+    for each, value in lacking:
+        each.assign(value)
 
 
 def _keras_model(path: Path) -> Any:

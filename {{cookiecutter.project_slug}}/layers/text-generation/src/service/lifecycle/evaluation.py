@@ -51,6 +51,8 @@ class Report:
         And how often a single token is right, and the perplexity: e to the mean loss of a token.
         """
         count = self.known.sum()
+        if not count:
+            return {}
         return {
             "exact_match": float((self.hits | ~self.known).all(axis=1).mean()),
             "token_accuracy": float((self.hits & self.known).sum() / count),
