@@ -14,7 +14,7 @@ import pytest
 from bakes import Bake, Baked, Bakes, copy_template
 from durations import BEGUN, MINUTES, heaviest_first, is_over, seconds_of_files
 from environments import shared_environment
-from locking import locked_file
+from locking import locked_file, one_of
 from matrix import COMBINATIONS, Combination, name_of, starter_name
 from registry import FOLDER, stop_registry
 from shell import RUN_ID, installed_in, make, remove_images_of_run
@@ -134,6 +134,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leave out what comes last once the time is over; the report lists it."""
     if item.get_closest_marker("last") and is_over():
         pytest.skip(f"{OVER}: {MINUTES} is {os.environ[MINUTES]}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Run no more repositories at a time than there are processors: some tests measure time."""
+    if item.get_closest_marker("generated"):
+        with one_of("processor", os.cpu_count() or 1):
+            return (yield)
+    return (yield)
 
 
 def pytest_sessionfinish() -> None:

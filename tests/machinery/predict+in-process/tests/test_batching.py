@@ -288,7 +288,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 5) -> None:
 
 def test_what_is_taken_in_is_answered_before_its_deadline(start: Callable[..., Running]) -> None:
     """At three times what the model does, asked one by one."""
-    seconds_per_input, patience = 0.01, 0.2
+    seconds_per_input, patience = 0.02, 0.4
 
     def run(values: Sequence[int]) -> list[int]:
         time.sleep(seconds_per_input * len(values))
@@ -299,7 +299,7 @@ def test_what_is_taken_in_is_answered_before_its_deadline(start: Callable[..., R
     running.submit(0)[0].result(5)  # how long the model takes is measured
     late: list[float] = []
     taken = refused = 0
-    for _ in range(300):
+    for _ in range(200):
         time.sleep(seconds_per_input / 3)
         deadline = time.monotonic() + patience
         try:
@@ -317,8 +317,8 @@ def test_what_is_taken_in_is_answered_before_its_deadline(start: Callable[..., R
     answer.result(5)
 
     assert refused > taken / 2
-    assert taken > 60  # of about 100 that the model does in that time
-    assert len(late) <= 0.2 * taken, late  # of a machine that does other things, too
+    assert taken > 40  # of about 65 that the model does in that time
+    assert len(late) <= 0.4 * taken, late  # of a machine that does other things, too
 
 
 def test_a_model_that_was_slow_once_is_asked_again_when_it_is_idle(running: Running) -> None:

@@ -44,7 +44,7 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
 def test_thousands_of_connections_keep_nobody_from_an_answer(process: Process) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
-    load = Load(process.port, ASK, rate=20, seconds=6)
+    load = Load(process.port, ASK, rate=20, seconds=12)
     with ThreadPoolExecutor() as threads, contextlib.ExitStack() as stack:
         asking = threads.submit(load.run)
         for text, count in CONNECTIONS:
