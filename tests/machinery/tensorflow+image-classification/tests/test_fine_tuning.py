@@ -100,6 +100,15 @@ def test_weights_alone_of_another_network_are_refused_by_their_names(tmp_path: P
         Source(base_model=path).network(PARAMETERS, 3)
 
 
+def test_weights_alone_of_a_deeper_network_are_refused(tmp_path: Path) -> None:
+    trained = of_trees(PARAMETERS, 5)
+    deeper = keras.Model(trained.input, keras.layers.Dense(5)(trained.output["logits"]))
+    path = written(deeper, tmp_path / "deeper.weights.h5")
+
+    with pytest.raises(OwnerError, match=r"6 arrays of weights; build\(\) .* makes 4"):
+        Source(base_model=path).network(PARAMETERS, 5)
+
+
 def test_a_keras_model_is_trained_on_a_folder_and_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -112,14 +112,26 @@ def take_weights(built: Any, path: Path, label_count: int) -> None:
 
 def _take_file(built: Any, path: Path, label_count: int) -> None:
     """The same with weights alone, which have the places of their layers and no names."""
+    import h5py  # noqa: PLC0415 - Keras brings it
+
+    arrays: list[tuple[str, Any]] = []
     begun = [(each, each.numpy()) for each in built.weights if "float" in each.dtype]
     for each, value in begun:
         each.assign(np.full_like(value, np.nan))
     try:
+        with h5py.File(path) as file:
+            file.visititems(lambda name, each: arrays.append((name, getattr(each, "dtype", None))))
         with quiet(), warnings.catch_warnings(action="ignore"):
             built.load_weights(path, skip_mismatch=True)
     except Exception as error:
         raise OwnerError(f'"{path}" is broken: {_first_line(error)}') from error
+    held = [name for name, dtype in arrays if dtype and dtype.kind == "f"]
+    held = [name for name in held if not name.startswith("optimizer")]
+    if len(held) > len(begun):
+        raise OwnerError(
+            f'BASE_MODEL is "{path}", which has {len(held)} arrays of weights; build() in '
+            f"src/model/network.py makes {len(begun)}. Build what was trained there."
+        )
     lacking = [(each, value) for each, value in begun if np.isnan(each.numpy()).any()]
     names = [each.path for each, _ in lacking]
     of_labels = all(each.shape[-1] == label_count for each, _ in lacking)
