@@ -11,8 +11,8 @@ from matrix import AXES, COMBINATIONS, without_ci
 from shell import finished, run
 
 WORDS = {
-    ("pytorch", "in-process"): 'TORCH_INDEX=""',
-    ("pytorch", "model-server"): 'TORCH_INDEX=""',
+    ("pytorch", "in-process"): 'TORCH_INDEX="cuda"',
+    ("pytorch", "model-server"): 'TORCH_INDEX="cuda"',
     ("tensorflow", "in-process"): 'OVERLAY="gpu"',
     ("tensorflow", "model-server"): "docker-image://tensorflow/serving:2.20.0-gpu",
 }

@@ -254,3 +254,24 @@ def test_the_index_that_answers_gives_the_build(cuda_repo: Path) -> None:
     assert status == 0, said
     assert "torch==2.13.0+cpu" in said
     assert "nvidia" not in said
+
+
+@pytest.mark.parametrize(("index", "build"), [("", "2.13.0+cpu"), ("cuda", "2.13.0")])
+def test_who_asks_for_gpus_gets_no_build_for_cpus(index: str, build: str, cuda_repo: Path) -> None:
+    wheel(cuda_repo / "wheels", "torch", "2.13.0+cpu")
+
+    status, said = install_torch(cuda_repo, index)
+
+    assert status == 0, said
+    assert f" + torch=={build}\n" in said
+    assert ("nvidia" in said) == (index == "cuda")
+
+
+def test_a_missing_build_for_gpus_is_an_error(cuda_repo: Path) -> None:
+    (cuda_repo / "wheels" / "torch-2.13.0-py3-none-any.whl").unlink()
+    wheel(cuda_repo / "wheels", "torch", "2.13.0+cpu")
+
+    status, said = install_torch(cuda_repo, "cuda")
+
+    assert status != 0
+    assert "torch==2.13.0+cpu" in " ".join(said.split())

@@ -3,8 +3,10 @@
 usage: pytorch.py VENV INDEX
 
 INDEX has PyTorch's CPU build. Where it is empty or does not answer, the locks pin either build.
+INDEX "cuda" is the build for GPUs, from where pip finds packages, and no other.
 """
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -32,7 +34,10 @@ def install(venv: Path, index: str) -> None:
     environ = settings(venv)
     locks = [f"--constraint={Path(name).absolute()}" for name in LOCKS]
     torch = [*uv_pip_install(venv), "torch", *locks]
-    if index:
+    if index == "cuda":
+        version = re.search(r"^torch==([\w.]+)", Path(LOCKS[0]).read_text("utf-8"), re.MULTILINE)
+        torch += [f"torch!={version[1]}+cpu"] if version else []
+    elif index:
         alone = {name: value for name, value in environ.items() if name not in PLACES}
         from_index = [*torch, "--no-deps", "--default-index", index]
         reason = why_not([*from_index, "--dry-run"], alone)
