@@ -23,6 +23,8 @@ from typing import Any
 
 LOCK = Path("requirements.lock")
 SECRETS = Path("/run/secrets")  # in an image's build
+WHEELS = Path("/wheels")  # there as well, for one without a network
+IS_CLOSED = any(WHEELS.glob("*.whl"))
 # pip's option: uv's variable, and what stands between its values.
 OPTIONS = {
     "index-url": ("UV_DEFAULT_INDEX", ""),
@@ -99,6 +101,8 @@ def settings(venv: Path) -> dict[str, str]:
     for variable, name in CERTIFICATES.items():
         if (secret := SECRETS / name).is_file():
             variables[variable] = str(secret)
+    if IS_CLOSED:
+        variables |= uv_variables({"find-links": str(WHEELS), "no-index": "1"})
     own = {name: value for name, value in os.environ.items() if name.startswith("UV_") and value}
     return {**os.environ, **variables, **own}
 
@@ -153,7 +157,8 @@ def make_environment(venv: Path) -> None:
 def build(command: list[str], environ: Mapping[str, str]) -> None:
     """Run *command*, which builds an image, with uv's variables in secrets: no layer keeps them."""
     shared = without_local_places(environ)
-    if lost := [name for name in PLACES if environ.get(name) != shared.get(name)]:
+    lost = [name for name in PLACES if environ.get(name) != shared.get(name)]
+    if lost and not any(word.startswith("wheels=") for word in command):
         print(f"The build has no folders of this machine, which are in {', '.join(lost)}.")
     variables = {name: value for name, value in shared.items() if FOR_BUILDS.match(name)}
     secrets = ["--secret", "id=uv,env=UV_SETTINGS"]

@@ -1,2 +1,2 @@
 #{% include "makefile/build/pytorch.mk" %}#
-SERVER_BUILD_ARGS = --file model_server/Dockerfile --build-arg TORCH_INDEX="$(TORCH_INDEX)"
+SERVER_BUILD_ARGS = --file model_server/Dockerfile $(FROM_WHEELS) --build-arg TORCH_INDEX="$(TORCH_INDEX)"

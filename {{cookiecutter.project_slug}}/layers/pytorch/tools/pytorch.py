@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from packages import PLACES, run, settings, uv_pip_install
+from packages import IS_CLOSED, PLACES, run, settings, uv_pip_install
 
 ATTEMPT_SECONDS = 10
 LOCKS = ("requirements.lock", "requirements-cuda.lock")
@@ -37,7 +37,7 @@ def install(venv: Path, index: str) -> None:
     if index == "cuda":
         version = re.search(r"^torch==([\w.]+)", Path(LOCKS[0]).read_text("utf-8"), re.MULTILINE)
         torch += [f"torch!={version[1]}+cpu"] if version else []
-    elif index:
+    elif index and not IS_CLOSED:
         alone = {name: value for name, value in environ.items() if name not in PLACES}
         from_index = [*torch, "--no-deps", "--default-index", index]
         reason = why_not([*from_index, "--dry-run"], alone)
