@@ -1,7 +1,7 @@
 #{% include "makefile/lock/compile.mk" %}#
 
 lock: | $(UV) ## write the locks; the newest versions with UPGRADE=--upgrade
-	$(COMPILE) pyproject.toml --group train --group dev -o requirements.lock
+	$(COMPILE) pyproject.toml --group train --group tracing --group dev -o requirements.lock
 # Without hashes for torch: TORCH_INDEX has builds of its own.
 	awk '/^torch==/ {torch = 1; sub(/ *\\$$/, ""); print; next} /^[^ ]/ {torch = 0} !(torch && /--hash=/)' \
 		requirements.lock > requirements.lock.new

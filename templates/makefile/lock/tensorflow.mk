@@ -1,4 +1,4 @@
 #{% include "makefile/lock/compile.mk" %}#
 
 lock: | $(UV) ## write the locks; the newest versions with UPGRADE=--upgrade
-	$(COMPILE) pyproject.toml --group train --group dev -o requirements.lock
+	$(COMPILE) pyproject.toml --group train --group tracing --group dev -o requirements.lock

@@ -7,6 +7,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from service import tracing
 from service.errors import OwnerError
 from service.logs import configure_logs, log
 from service.settings import read_settings
@@ -25,6 +26,7 @@ def main(make: "MakePipeline | None" = None) -> None:
         serve(make)
     except OwnerError as error:
         sys.exit(f"error: {error}")
+    tracing.end()
     logging.shutdown()
     os._exit(0)  # a thread that still runs the model could crash an interpreter that ends
 
@@ -38,6 +40,7 @@ def serve(make: "MakePipeline | None" = None) -> None:
     settings = read_settings()
     configure_logs(settings.log_level, settings.log_format)
     limit_threads(settings.numeric_threads)
+    tracing.begin()
     # only: in-process
     if settings.device:
         os.environ["DEVICE"] = settings.device  # which may be from .env

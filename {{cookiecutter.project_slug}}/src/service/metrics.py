@@ -11,11 +11,13 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
-# only: model-server
 
+from service import tracing
+# only: model-server
 from service.errors import ServerError
 # end
 
@@ -119,5 +121,9 @@ class Metrics:
         self.circuit_open = gauge("service_circuit_open", "1 while the model server is left alone.")
         # end
 
-    def render(self) -> bytes:
-        return generate_latest(self.registry)
+    def render(self, accepted: str) -> tuple[bytes, str]:
+        """All metrics, and their Content-Type; exemplars where they are *accepted* and there."""
+        if not tracing.is_on():
+            return generate_latest(self.registry), CONTENT_TYPE
+        encode, content_type = choose_encoder(accepted)
+        return encode(self.registry), content_type

@@ -13,8 +13,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 REQUIREMENTS = [
     *PYPROJECT["project"]["dependencies"],
-    *PYPROJECT["dependency-groups"]["train"],
-    *PYPROJECT["dependency-groups"]["dev"],
+    *(each for group in PYPROJECT["dependency-groups"].values() for each in group),
 ]
 PINS = [Requirement(pin) for pin in re.findall(r"^[a-z0-9].*?(?= \\$|$)", LOCK, re.MULTILINE)]
 

@@ -8,9 +8,13 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from collector import Collector
 
+from service import tracing
 from service.errors import TimedOut, Unreachable
 from service.http_client import Exchange, HttpClient, RetryBudget
+
+pytest_plugins = ["traced"]
 
 SECONDS = 0.5
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"
@@ -85,6 +89,8 @@ class Server(ThreadingHTTPServer):
         self.statuses = list(statuses)
         self.pause_seconds = pause_seconds
         self.requests = 0
+        self.traces: list[str | None] = []
+        """As the caller tells of them."""
 
     @property
     def url(self) -> str:
@@ -98,6 +104,7 @@ class Answer(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.traces.append(self.headers["traceparent"])
         time.sleep(self.server.pause_seconds)
         status = self.server.statuses[self.server.requests]
         self.server.requests += 1
@@ -193,3 +200,15 @@ def test_no_more_than_ten_retries_are_saved_up() -> None:
         budget.earn()
 
     assert sum(budget.take() for _ in range(20)) == 10
+
+
+def test_the_server_hears_of_the_trace(collector: Collector) -> None:
+    with serving(503, 200, 200) as server:
+        client = HttpClient(server.url, 1)
+        with tracing.call(server.url):
+            assert post(client) == 200  # by its second try
+        collector.flush()
+        assert post(client) == 200  # without a trace
+        (span,) = collector.named("model server")
+        told = f"00-{span.trace_id.hex()}-{span.span_id.hex()}-03"  # sampled, and random
+        assert server.traces == [told, told, None]

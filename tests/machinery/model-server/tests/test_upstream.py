@@ -59,7 +59,9 @@ class Way:
 
     def __init__(self, *, failures: int = 5) -> None:
         self.metrics = Metrics()
-        self.upstream = Upstream(self.metrics, failures=failures, patience_seconds=1)
+        self.upstream = Upstream(
+            self.metrics, url="http://127.0.0.1:9", failures=failures, patience_seconds=1
+        )
         self.given: list[float] = []
 
     def call(self, outcome: Any, seconds: float = 10) -> Any:

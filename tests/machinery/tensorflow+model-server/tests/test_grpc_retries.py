@@ -10,12 +10,16 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+from collector import Collector
 from fake_version import write_fake_version
 from tensorflow_serving.apis import predict_pb2
 
 from service import manifest as manifests
+from service import tracing
 from service.errors import Busy, Failed, InputFailed, ServerError, TimedOut, Unreachable
 from service.tensorflow_serving import GrpcTransport, Left
+
+pytest_plugins = ["traced"]
 
 INPUTS = {"x": np.zeros((1, 200_000), np.float32)}
 """More than gRPC keeps for a retry unless it is told to."""
@@ -29,11 +33,14 @@ class Server:
         self.words = words
         self.pause_seconds = pause_seconds
         self.requests = 0
+        self.traces: list[str | None] = []
+        """As the caller tells of them."""
         self.ended = threading.Event()
         """Set when a call is over, also when its caller has ended it."""
 
     def predict(self, _request: Any, context: Any) -> Any:
         self.requests += 1
+        self.traces.append(dict(context.invocation_metadata()).get("traceparent"))
         context.add_callback(self.ended.set)
         time.sleep(self.pause_seconds)
         if self.codes:
@@ -148,3 +155,15 @@ def test_a_call_for_which_nobody_waits_is_ended_at_once(manifest: manifests.Mani
 def test_an_answer_that_somebody_waits_for_comes(manifest: manifests.Manifest) -> None:
     with transport_to(Server(pause_seconds=0.5), manifest) as transport:
         assert transport.predict("s", INPUTS, {}, seconds=5, has_left=lambda: False) == {}
+
+
+def test_the_server_hears_of_the_trace(manifest: manifests.Manifest, collector: Collector) -> None:
+    server = Server(grpc.StatusCode.UNAVAILABLE)
+    with transport_to(server, manifest) as transport:
+        with tracing.call("grpc://127.0.0.1:1"):
+            predict(transport)  # by its second try
+        collector.flush()
+        predict(transport)  # without a trace
+    (span,) = collector.named("model server")
+    told = f"00-{span.trace_id.hex()}-{span.span_id.hex()}-03"  # sampled, and random
+    assert server.traces == [told, told, None]

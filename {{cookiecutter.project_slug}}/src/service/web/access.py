@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 KEY = "service.key"
 """Key of the API key's name in the WSGI environment."""
 TOKENS = "service.tokens"
-"""Key of a function there that gives how many tokens a request has used."""
+"""Key of a function there that gives how many tokens of a prompt and of its text were used."""
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -167,8 +167,8 @@ class Access:
         try:
             yield
         finally:
-            count: Callable[[], int] | None = environ.get(TOKENS)
-            use.end(count() if count else 0)
+            count: Callable[[], tuple[int, int]] | None = environ.get(TOKENS)
+            use.end(sum(count()) if count else 0)
 
     def _use_of(self, environ: "WSGIEnvironment") -> _Use:
         kind, _, given = environ.get("HTTP_AUTHORIZATION", "").strip().partition(" ")

@@ -11,7 +11,6 @@ from pydantic import BaseModel, Field
 
 from service.errors import NotFound, NotReady, Stuck
 from service.logs import log
-from service.metrics import CONTENT_TYPE
 from service.settings import PROJECT, TITLE
 from service.smoke import Example, SmokeError, read_examples
 from service.web.requests import Context, Reply, Request
@@ -67,10 +66,10 @@ def readyz(context: Context, _request: Request) -> Reply:
     return Reply.of(Health(status="ready"))
 
 
-def metrics(context: Context, _request: Request) -> Reply:
+def metrics(context: Context, request: Request) -> Reply:
     """Metrics for Prometheus."""
     context.metrics.ready.set(context.pipeline.is_ready)
-    return Reply(context.metrics.render(), CONTENT_TYPE)
+    return Reply(*context.metrics.render(request.header("Accept") or ""))
 
 
 def model_card(context: Context, _request: Request) -> Reply:

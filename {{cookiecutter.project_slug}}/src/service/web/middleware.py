@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import structlog
+from structlog.contextvars import bind_contextvars, clear_contextvars, get_contextvars
 
+from service import tracing
 from service.errors import (
     CallerError,
     MalformedRequest,
@@ -21,8 +22,14 @@ from service.errors import (
     UnsupportedMediaType,
 )
 from service.logs import log
+from service.manifest import ModelVersion
 from service.metrics import Metrics
+# only: text-generation
+from service.web.access import KEY, TOKENS
+# end
+# only: predict
 from service.web.access import KEY
+# end
 from service.web.requests import REFUSAL, REQUEST_ID, ROUTE, to_problem
 from service.web.routes import route_of
 
@@ -50,8 +57,8 @@ class Middleware:
     app: "WSGIApplication"
     metrics: Metrics
     is_draining: Callable[[], bool]
-    version: int
-    """Of the model that answers."""
+    model: ModelVersion
+    """Which answers."""
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -92,8 +99,10 @@ class _Exchange:
         given = str(environ.get("HTTP_X_REQUEST_ID", ""))
         self._id = given if _SAFE_ID.fullmatch(given) else uuid4().hex
         environ[REQUEST_ID] = self._id
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=self._id)
+        self._span = tracing.request(environ)
+        ids = self._span.ids if self._span else tracing.callers_ids(environ)
+        clear_contextvars()
+        bind_contextvars(request_id=self._id, **ids)
         service.metrics.in_flight.inc()
 
     def start_response(
@@ -151,21 +160,30 @@ class _Exchange:
         metrics = self._service.metrics
         metrics.in_flight.dec()
         metrics.requests.labels(method, route, self._status).inc()
-        metrics.request_seconds.labels(route).observe(seconds)
+        exemplar = self._span.exemplar if self._span else None
+        metrics.request_seconds.labels(route).observe(seconds, exemplar)
         write = log.debug if route in {"/livez", "/readyz", "/metrics"} else log.info
-        write(
-            "request",
-            method=self._method,
-            path=self._path,
-            route=route,
-            status=int(self._status),
-            milliseconds=round(seconds * 1000, 1),
-            bytes=self._bytes,
-            client=self._environ.get("REMOTE_ADDR"),
-            version=self._service.version,
-            **({"key": key} if (key := self._environ.get(KEY)) else {}),
-            **({"reason": self._reason} if self._reason else {}),
-        )
+        facts: dict[str, Any] = {
+            "method": self._method,
+            "path": self._path,
+            "route": route,
+            "status": int(self._status),
+            "milliseconds": round(seconds * 1000, 1),
+            "bytes": self._bytes,
+            "client": self._environ.get("REMOTE_ADDR"),
+            "version": self._service.model.version,
+        }
+        more = {"key": self._environ.get(KEY), "reason": self._reason}
+        facts |= {name: value for name, value in more.items() if value}
+        # only: text-generation
+        if used := self._environ.get(TOKENS):
+            facts["operation"] = "chat" if "chat" in route else "text_completion"
+            facts["model"] = self._service.model.name
+            facts["prompt_tokens"], facts["generated_tokens"] = used()
+        # end
+        write("request", **facts)
+        if self._span:
+            self._span.end(None if route == "other" else route, {**get_contextvars(), **facts})
 
 
 def _check(environ: "WSGIEnvironment") -> None:

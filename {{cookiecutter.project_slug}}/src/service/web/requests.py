@@ -130,9 +130,9 @@ class Request:
             caller.when_left(call)
 
     # only: text-generation
-    def uses_tokens(self, count: Callable[[], int]) -> None:
-        """Have what *count* gives at the end counted for the caller's API key."""
-        self._environ[TOKENS] = count
+    def uses_tokens(self, prompt: int, count: Callable[[], int]) -> None:
+        """Have those of the prompt, and what *count* gives at the end, counted and logged."""
+        self._environ[TOKENS] = lambda: (prompt, count())
 
     # end
     def timeout_seconds(self, limit: float) -> float:

@@ -20,6 +20,7 @@ from urllib3.exceptions import (
 )
 from urllib3.response import BaseHTTPResponse
 
+from service import tracing
 from service.errors import TimedOut, Unreachable
 
 _CONNECT_SECONDS = 2.0
@@ -151,7 +152,7 @@ class HttpClient:
                 method,
                 path,
                 body=body,
-                headers=headers,
+                headers={**(headers or {}), **tracing.headers()},
                 timeout=_TimeLeft(end),
                 retries=retry,
                 redirect=False,

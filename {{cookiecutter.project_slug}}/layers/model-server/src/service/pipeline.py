@@ -20,19 +20,24 @@ from collections.abc import Callable, Iterator, Sequence
 # only: text-generation
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from math import ceil
 # end
 from typing import Protocol
 
 import numpy as np
+# only: predict
+from structlog.contextvars import bind_contextvars
 
 from service import manifest as manifests
-# only: predict
+from service import tracing
 from service.errors import Garbage, NotReady, ServerError
 from service.logs import log
 from service.manifest import Arrays, Manifest, ModelVersion, Tensor
 # end
 # only: text-generation
+
+from service import manifest as manifests
 from service.errors import CallerError, NotReady, QueueFull, ServerError
 from service.logs import log
 from service.manifest import Manifest, ModelVersion
@@ -140,6 +145,7 @@ class Pipeline:
         self._on_failure = on_failure
         self._upstream = Upstream(
             metrics,
+            url=settings.model_server_url,
             failures=settings.circuit_failures,
             patience_seconds=settings.request_timeout_seconds / 2,
         )
@@ -243,7 +249,12 @@ class Pipeline:
         found: dict[int, Arrays] = {}
         for numbers in _alike(arrays, self._max_batch_size):
             batch = _stack([arrays[number] for number in numbers])
-            with self._upstream.turn(deadline), self._upstream.call(deadline) as seconds:
+            bind_contextvars(batch=len(numbers))
+            with (
+                self._upstream.turn(deadline),
+                tracing.batch([tracing.current()] * len(numbers)),
+                self._upstream.call(deadline) as seconds,
+            ):
                 outputs = self._call(batch, seconds)
             for row, number in enumerate(numbers):
                 found[number] = {name: array[row] for name, array in outputs.items()}
@@ -267,7 +278,7 @@ class Pipeline:
         self._take_places(len(prompts))
         answers = Answers(prompts, deadline)
         for answer in answers.each:
-            self._threads.submit(self._follow, answer, deadline)
+            self._threads.submit(copy_context().run, self._follow, answer, deadline)
         return TextStream(answers, generations, self.task.tokenizer)
 
     # end

@@ -14,7 +14,7 @@ from math import ceil
 from structlog.contextvars import bind_contextvars, get_contextvars
 # end
 
-from service import errors
+from service import errors, tracing
 from service.errors import (
     CallerError,
     DeadlineExceeded,
@@ -75,15 +75,19 @@ class Upstream:
 
     Args:
         metrics: where calls are counted.
+        url: of the server.
         failures: in a row, until the circuit opens.
         patience_seconds: a call that had so much time and no answer speaks against the server, and
             not against a caller in a hurry.
     """
 
-    def __init__(self, metrics: Metrics, *, failures: int, patience_seconds: float) -> None:
+    def __init__(
+        self, metrics: Metrics, *, url: str, failures: int, patience_seconds: float
+    ) -> None:
         self.breaker = CircuitBreaker(failures)
         self.answered = 0.0  # when, by time.monotonic(), a call last was
         self._metrics = metrics
+        self._url = url
         self._patience_seconds = patience_seconds
         # only: predict
         self._lock = threading.Lock()
@@ -143,7 +147,8 @@ class Upstream:
         if seconds <= 0:
             raise DeadlineExceeded("No answer in the time that the caller waits.")
         try:
-            yield seconds
+            with tracing.call(self._url):
+                yield seconds
         except ServerError as error:
             self._note(error, seconds)
             raise to_caller_error(error) from error

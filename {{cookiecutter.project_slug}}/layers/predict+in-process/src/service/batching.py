@@ -9,8 +9,9 @@ from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from service import tracing
 from service.errors import DeadlineExceeded, ModelFailed
 from service.executor import Executor
 from service.logs import log
@@ -40,6 +41,8 @@ class _Waiting(Generic[In, Out]):
     deadline: float
     since: float = field(default_factory=time.monotonic)
     answer: Answer[Out] = field(default_factory=Answer)
+    span: Any = field(default_factory=tracing.current)
+    """Of its request, where that is traced."""
 
 
 class MicroBatcher(Executor[Run[In, Out], _Waiting[In, Out]], Generic[In, Out]):
@@ -154,7 +157,8 @@ class MicroBatcher(Executor[Run[In, Out], _Waiting[In, Out]], Generic[In, Out]):
 
     def _answer(self, run: Run[In, Out], batch: list[_Waiting[In, Out]]) -> None:
         """Run *batch*; if that fails, each input alone, so that a poisoned one fails alone."""
-        outputs = self._try(run, batch)
+        with tracing.batch([each.span for each in batch]):
+            outputs = self._try(run, batch)
         if outputs is not None:
             for each, output in zip(batch, outputs, strict=True):
                 each.answer.set_result(output)
@@ -168,7 +172,8 @@ class MicroBatcher(Executor[Run[In, Out], _Waiting[In, Out]], Generic[In, Out]):
         started = time.monotonic()
         try:
             outputs = run([each.value for each in batch])
-        except Exception:  # noqa: BLE001  # a model may raise anything
+        except Exception as error:  # noqa: BLE001  # a model may raise anything
+            tracing.failed(error)
             log.exception("batch_failed", size=len(batch))
             self._metrics.batch_failures.inc()
             return None

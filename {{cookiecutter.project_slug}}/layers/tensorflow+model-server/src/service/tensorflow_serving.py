@@ -9,7 +9,7 @@ import grpc
 import numpy as np
 import proto
 
-from service import errors
+from service import errors, tracing
 from service.errors import Garbage, ServerError
 from service.http_client import Exchange, HttpClient, RetryBudget
 from service.manifest import Arrays, Manifest
@@ -151,7 +151,8 @@ class GrpcTransport:
     ) -> Arrays:
         """As ``Transport`` says."""
         spec = ModelSpec(name=self._name, version=self._version, signature_name=signature_name)
-        call = self._predict.future(to_request(spec, inputs), timeout=seconds)
+        told = tuple(tracing.headers().items())
+        call = self._predict.future(to_request(spec, inputs), timeout=seconds, metadata=told)
         try:
             answer = _wait(call, has_left) if has_left else call.result()
         except grpc.RpcError as error:

@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from service import tracing
 from service.errors import ModelFailed
 from service.logs import log
 from service.metrics import Metrics
@@ -257,6 +258,8 @@ class Rows:
 
     def _end(self, sequence: _Sequence, ending: Ending) -> None:
         self._metrics.endings.labels(ending).inc()
+        answer = sequence.answer
+        tracing.text(answer.span, time.monotonic() - answer.since, ending, answer.times)
         newest = time.monotonic() - sequence.started
         known = self.seconds_per_sequence or newest
         self.seconds_per_sequence = known + _SMOOTHING * (newest - known)

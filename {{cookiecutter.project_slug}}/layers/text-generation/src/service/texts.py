@@ -8,12 +8,13 @@ import queue
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from structlog.contextvars import bind_contextvars
 from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
+from service import tracing
 from service.errors import (
     BadValue,
     CallerError,
@@ -111,6 +112,8 @@ class Answer:
     since: float = field(default_factory=time.monotonic)
     times: dict[str, float] = field(default_factory=dict)
     """For the log: how long it waited, and for its first token."""
+    span: Any = field(default_factory=tracing.current)
+    """Of its request, where that is traced."""
     _given_up: Ending | None = None
 
     def stop(self) -> None:

@@ -50,7 +50,7 @@ def create_app(pipeline: Pipeline, settings: Settings, metrics: Metrics) -> "WSG
         Application(Context(pipeline, settings, metrics)),
         metrics=metrics,
         is_draining=lambda: pipeline.is_draining,
-        version=pipeline.model_version.version,
+        model=pipeline.model_version,
     )
 
 

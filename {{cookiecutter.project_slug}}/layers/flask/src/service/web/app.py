@@ -35,7 +35,7 @@ def create_app(pipeline: Pipeline, settings: Settings, metrics: Metrics) -> Flas
         app.wsgi_app,
         metrics=metrics,
         is_draining=lambda: pipeline.is_draining,
-        version=pipeline.model_version.version,
+        model=pipeline.model_version,
     )
     return app
 

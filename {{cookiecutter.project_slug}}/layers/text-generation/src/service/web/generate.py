@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from openapi_pydantic import Response
 from pydantic import BaseModel
+from structlog.contextvars import bind_contextvars
 
 from service.errors import BadValue, CallerError, InvalidInput, Unexpected, UnsupportedMediaType
 from service.logs import log
@@ -60,7 +61,7 @@ def generate(context: Context, request: Request) -> Reply:
     )
     stream = pipeline.generate([generation], timeout_seconds=seconds)
     request.when_left(stream.close)
-    request.uses_tokens(lambda: len(tokens) + stream.new_tokens)
+    request.uses_tokens(len(tokens), lambda: stream.new_tokens)
     if wanted.stream:
         return _stream(request, _events(stream, len(tokens)), stream)
     (whole,) = stream.whole()
@@ -120,7 +121,7 @@ def _answer(
     prompt_tokens = sum(len(each.tokens) for each in texts[:: wanted.n or 1])
     stream = context.pipeline.generate(texts, timeout_seconds=seconds)
     request.when_left(stream.close)
-    request.uses_tokens(lambda: prompt_tokens + stream.new_tokens)
+    request.uses_tokens(prompt_tokens, lambda: stream.new_tokens)
     if wanted.stream:
         has_usage = bool(wanted.stream_options and wanted.stream_options.include_usage)
         messages = _messages(stream, writer, len(texts), prompt_tokens if has_usage else None)
@@ -204,6 +205,7 @@ class _EventStream:
 
     def _end_with(self, error: CallerError) -> bytes:
         self.close()
+        bind_contextvars(reason=error.code)
         _, _, body = to_problem(error, self._request.path, self._request.id)
         return b"event: error\ndata: " + body + b"\n\n"
 
