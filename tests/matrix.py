@@ -114,6 +114,8 @@ EXECUTED = {
     "jenkins": ("flask", "pytorch", "token-classification", "model-server"),
 }
 """For each CI system, the repository whose pipeline is executed: all have images anyway."""
+TRAINING = "github-actions"
+"""The one whose pipeline trains and checks all; the others fetch what is trained already."""
 
 
 def executed(ci: str) -> Combination:

@@ -115,9 +115,11 @@ def test_a_candidate_is_compared_with_what_the_registry_has_in_production(
 ) -> None:
     repo = built(row)
     production = f"PRODUCTION={repo.image}"
-    elsewhere = f"{registry}/template-test/nothing:1"
+    is_first = row == IN_PROCESS  # what is decided alike in all rows is decided once
 
-    assert "There is no model in production yet." in repo.make("compare", f"PRODUCTION={elsewhere}")
+    if is_first:
+        elsewhere = f"PRODUCTION={registry}/template-test/nothing:1"
+        assert "There is no model in production yet." in repo.make("compare", elsewhere)
     assert "Could not ask the registry" in repo.refusal(
         "compare", f"PRODUCTION=127.0.0.1:{free_port()}/template-test/nothing:1"
     )
@@ -131,7 +133,8 @@ def test_a_candidate_is_compared_with_what_the_registry_has_in_production(
     with worse(repo):
         assert "worse than the model in production" in repo.refusal("compare", production)
         assert repo.report("comparison.json")["outcome"] == "refused"
-        repo.make("compare", production, "TOLERANCE=1")
+        if is_first:
+            repo.make("compare", production, "TOLERANCE=1")
 
 
 def packages_of(image: str) -> set[str]:

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from bakes import Bake
-from matrix import AXES, Combination, executed
+from matrix import AXES, TRAINING, Combination, executed
 from pipelines import PUSH, targets
 from runners import RUNNERS, Settings, bare_clone, container_image, cosign
 from service import free_port
@@ -76,8 +76,6 @@ def repository(
 
 
 STARTER, TESTS = "starter", "tests/contract/test_contract.py"
-TRAINING = "github-actions"
-"""The CI system whose pipeline trains; the others fetch what is trained already."""
 
 
 @pytest.mark.parametrize(

@@ -21,48 +21,25 @@ LARGEST_DIFFERENCE = 1e-4
 pytestmark = pytest.mark.generated
 
 
-@pytest.fixture(scope="session")
-def checkpoints(backend_env: Callable[[str], Path], shared_folder: Path) -> Path:
-    """A folder with all checkpoints, made where transformers is installed, once for all."""
-    folder = shared_folder / "checkpoints"
+def made_by(probe: str, backend_env: Callable[[str], Path], folder: Path) -> Path:
+    """The *folder* that *probe* writes where transformers is installed, once for all processes."""
     python = backend_env("pytorch") / "bin" / "python"
-    with locked_file(shared_folder / "checkpoints.lock"):
+    with locked_file(folder.with_suffix(".lock")):
         if not (folder / ".complete").is_file():
-            command = [str(python), str(TOOLS / "probe_transformers.py"), str(folder)]
-            subprocess.run(command, env=clean_environ(), check=True)
+            run(python, TOOLS / probe, folder)
             (folder / ".complete").touch()
     return folder
 
 
-@pytest.mark.parametrize("backend", AXES["backend"])
-@pytest.mark.parametrize("task", sorted({family.partition("/")[0] for family in FAMILIES}))
-def test_a_network_begun_with_a_checkpoint_answers_as_transformers_does(
-    backend: str,
-    task: str,
-    checkpoints: Path,
-    bake: Bake,
-    backend_env: Callable[[str], Path],
-) -> None:
-    repo = bake(backend=backend, task=task)
-    python = backend_env(backend) / "bin" / "python"
-    folders = [checkpoints / family for family in FAMILIES if family.startswith(f"{task}/")]
-    said = subprocess.check_output(
-        [str(python), str(TOOLS / "probe_checkpoint.py"), *map(str, folders)],
-        cwd=repo,
-        env=clean_environ() | {"PYTHONPATH": str(repo / "src")},
-        text=True,
-    )
-
-    measured = [json.loads(line) for line in said.splitlines() if line.startswith("[")]
-    assert [name for name, _, _ in measured] == [folder.name for folder in folders]
-    for name, difference, spread in measured:
-        assert spread > 0.3, name
-        assert difference <= LARGEST_DIFFERENCE, name
+@pytest.fixture(scope="session")
+def checkpoints(backend_env: Callable[[str], Path], shared_folder: Path) -> Path:
+    """A folder with all checkpoints, and what transformers says."""
+    return made_by("probe_transformers.py", backend_env, shared_folder / "checkpoints")
 
 
 @pytest.mark.parametrize("backend", AXES["backend"])
 @pytest.mark.parametrize("task", sorted({family.partition("/")[0] for family in FAMILIES}))
-def test_a_checkpoint_that_is_served_says_over_http_what_transformers_says(
+def test_a_checkpoint_answers_as_transformers_does_as_a_network_and_over_http(
     backend: str,
     task: str,
     checkpoints: Path,
@@ -77,20 +54,18 @@ def test_a_checkpoint_that_is_served_says_over_http_what_transformers_says(
     said = run(python, TOOLS / "probe_served.py", *folders, cwd=repo, PYTHONPATH=path, OPTIMISE="0")
 
     measured = [json.loads(line) for line in said.splitlines() if line.startswith('["')]
-    assert [name for name, _, _ in measured] == [folder.name for folder in folders]
-    for name, difference, others in measured:
-        assert not others, name
+    assert [name for name, *_ in measured] == [folder.name for folder in folders]
+    for name, difference, spread, served_difference, others in measured:
+        assert spread > 0.3, name
         assert difference <= LARGEST_DIFFERENCE, name
+        assert not others, name
+        assert served_difference <= LARGEST_DIFFERENCE, name
 
 
-@pytest.fixture(scope="module")
-def tagged(backend_env: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="session")
+def tagged(backend_env: Callable[[str], Path], shared_folder: Path) -> Path:
     """A folder with checkpoints that tag tokens, and the entities that transformers finds."""
-    folder = tmp_path_factory.mktemp("tagged")
-    python = backend_env("pytorch") / "bin" / "python"
-    command = [str(python), str(TOOLS / "probe_transformers_entities.py"), str(folder)]
-    subprocess.run(command, env=clean_environ(), check=True)
-    return folder
+    return made_by("probe_transformers_entities.py", backend_env, shared_folder / "tagged")
 
 
 @pytest.mark.parametrize("backend", AXES["backend"])

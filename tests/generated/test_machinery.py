@@ -35,7 +35,7 @@ def test_the_machinery_passes_its_tests(
     lay_over(repo, row)
     python = backend_env(row["backend"]) / "bin" / "python"
 
-    environ = {} if BASE in names else {"LEARN_EVERY": "10"}
+    environ = {} if BASE in names else {"LEARN_EVERY": "30"}
     if starter_name(row) in MADE:
         environ = {"STARTER": str(starter(row).parent)}
 

@@ -21,7 +21,10 @@ def folders_of(row: Combination) -> list[str]:
 
 KNOW_NO_BACKEND = {
     f"test_{name}.py"
-    for name in ("fetch", "loadtest", "manifest", "monitoring", "smoke", "update", "versions")
+    for name in (
+        *("fetch", "key_commands", "loadtest", "manifest"),
+        *("monitoring", "smoke", "update", "versions"),
+    )
 }
 """Modules of the base that are run with the first backend alone, which loads fastest."""
 TASKS = ("text-generation", "image-classification")

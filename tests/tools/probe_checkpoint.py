@@ -1,12 +1,9 @@
-"""Ask a generated repository's network, begun with a checkpoint, and compare with transformers.
+"""A generated repository's network, begun with a checkpoint, compared with transformers.
 
-``python probe_checkpoint.py CHECKPOINT...``, by the repository's Python, with ``src`` on its path;
-reads ``asked.npz`` and ``answered.npz`` in each checkpoint's folder, and prints as JSON its name,
-the largest difference of a logit, and how far the logits lie apart.
+Run where the repository's ``src`` is on the path; reads ``asked.npz`` and ``answered.npz`` in the
+checkpoint's folder.
 """
 
-import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +12,9 @@ from model.preprocess import NAME
 from service.lifecycle import engine, start
 from service.lifecycle.source import resolve
 
-for folder in map(Path, sys.argv[1:]):
+
+def difference(folder: Path) -> tuple[float, float]:
+    """The largest difference of a logit, and how far transformers' logits lie apart."""
     checkpoint = resolve(str(folder))
     tokens = np.load(folder / "asked.npz")["tokens"]
     if NAME == "text-generation":
@@ -37,4 +36,4 @@ for folder in map(Path, sys.argv[1:]):
     if said.ndim < answered.ndim:  # of the last token alone
         answered = answered[:, -1]
     assert said.shape == answered.shape, (said.shape, answered.shape)
-    print(json.dumps([folder.name, float(abs(said - answered).max()), float(np.ptp(answered))]))
+    return float(abs(said - answered).max()), float(np.ptp(answered))

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 from model import network
 from model.preprocess import Task
 from service.lifecycle import engine, start
@@ -40,13 +41,15 @@ def probe(folder: Path) -> dict[str, Any]:
     model = network.from_checkpoint(folder, begun.parameters, len(tags))
     given, touching, others = 0, 0, []
     answers = json.loads((folder / "answered.json").read_bytes())
-    for text, wanted in zip(json.loads((folder / "asked.json").read_bytes()), answers, strict=True):
-        prepared = task.preprocess(text)
-        batch = {name: array[None] for name, array in prepared.arrays.items()}
-        outputs = {
-            name: array[0] for name, array in engine.predict(model, signature, batch).items()
-        }
-        entities = task.postprocess(prepared, outputs).prediction
+    texts = json.loads((folder / "asked.json").read_bytes())
+    prepared = [task.preprocess(text) for text in texts]
+    batch = {  # all have as many tokens
+        name: np.stack([each.arrays[name] for each in prepared]) for name in prepared[0].arrays
+    }
+    outputs = engine.predict(model, signature, batch)
+    for row, (text, wanted) in enumerate(zip(texts, answers, strict=True)):
+        answered = {name: array[row] for name, array in outputs.items()}
+        entities = task.postprocess(prepared[row], answered).prediction
         found = [[each.label, each.start, each.end] for each in entities]
         given += len(found)
         touching += sum(

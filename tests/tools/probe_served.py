@@ -1,9 +1,10 @@
-"""Import checkpoints into a generated repository, and compare its service's answers over HTTP.
+"""Import checkpoints into a generated repository, and compare it and its service over HTTP.
 
 ``python probe_served.py CHECKPOINT...``, by the repository's Python, with ``src`` and ``tests`` on
-its path; reads ``said.json`` in each checkpoint's folder, and prints as JSON its name, the largest
-difference of a score, and the answers that say something else than transformers. One service
-answers with all in turn.
+its path; reads ``said.json`` in each checkpoint's folder, and prints as JSON its name, what
+``probe_checkpoint.py`` measures of its network, and of the service the largest difference of a
+score, and the answers that say something else than transformers. One service answers with all in
+turn.
 """
 
 import json
@@ -20,6 +21,7 @@ from service.lifecycle import export, verify
 from service.lifecycle.__main__ import main
 
 from families import NEW_TOKENS
+from probe_checkpoint import difference
 from service import manifest as manifests
 
 SECONDS = 60
@@ -64,7 +66,7 @@ def wanted(said: list[dict[str, Any]]) -> dict[Any, float]:
 
 
 def compare(process: Process, version: int, checkpoint: Path) -> None:
-    """Print how *version*, which was *checkpoint*, answers."""
+    """Print how the network of *checkpoint* answers, and *version*, which it was, over HTTP."""
     largest, others = 0.0, []
     for text, said in json.loads((checkpoint / "said.json").read_bytes()):
         found, expected = scored(answer(process, text, version)), wanted(said)
@@ -72,7 +74,7 @@ def compare(process: Process, version: int, checkpoint: Path) -> None:
             largest = max(largest, *(abs(found[key] - expected[key]) for key in expected))
         else:
             others.append([text, list(found), list(expected)])
-    sys.stdout.write(f"{json.dumps([checkpoint.name, largest, others])}\n")
+    sys.stdout.write(f"{json.dumps([checkpoint.name, *difference(checkpoint), largest, others])}\n")
 
 
 if __name__ == "__main__":

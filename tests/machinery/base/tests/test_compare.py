@@ -26,8 +26,13 @@ from service.training import UNKNOWN, Examples
 
 @pytest.fixture(scope="module")
 def version(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a version, not to be changed."""
-    return make_model(tmp_path_factory.mktemp("made")) / "1"
+    """The folder of a version, not to be changed; what it serves is its last format.
+
+    With PyTorch that is ONNX, which loads and answers soonest.
+    """
+    folder = make_model(tmp_path_factory.mktemp("made")) / "1"
+    change(folder, artefacts=manifests.read(folder).artefacts[::-1])
+    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -22,6 +22,8 @@ from service.lifecycle import fetch as fetching
 from service.lifecycle.__main__ import main
 from service.lifecycle.fetch import STORES, fetch, unpack
 
+pytest_plugins = ["verify_fixtures"]
+
 
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -128,6 +130,7 @@ def test_an_archive_becomes_a_verified_version(
     assert names(model_dir) == ["1"]
 
 
+@pytest.mark.usefixtures("verified_here")
 def test_a_folder_and_a_file_address_are_taken_too(origin: Path, tmp_path: Path) -> None:
     archive = Path(shutil.make_archive(str(tmp_path / "model"), "gztar", origin))
 
@@ -138,6 +141,7 @@ def test_a_folder_and_a_file_address_are_taken_too(origin: Path, tmp_path: Path)
     assert manifests.read(tmp_path / "two" / "1").name == "two"
 
 
+@pytest.mark.usefixtures("verified_here")
 def test_the_same_version_again_changes_nothing(
     origin: Path, model_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -153,6 +157,7 @@ def test_the_same_version_again_changes_nothing(
     assert f'There already: "{model_dir / "4"}"' in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("verified_here")
 def test_another_model_with_the_same_number_gets_the_next_one(
     origin: Path, model_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -244,6 +249,7 @@ def test_what_is_not_there_is_refused_without_telling_secrets(
         fetch(str(model_dir / "none"), model_dir)
 
 
+@pytest.mark.usefixtures("verified_here")
 def test_a_path_is_an_archive_or_told_for_what_it_is(
     origin: Path, tmp_path: Path, model_dir: Path
 ) -> None:
@@ -257,6 +263,7 @@ def test_a_path_is_an_archive_or_told_for_what_it_is(
         fetch(str(tmp_path / "model.h5"), model_dir)
 
 
+@pytest.mark.usefixtures("verified_here")
 @pytest.mark.parametrize("scheme", STORES)
 def test_a_store_is_read_with_its_own_package(
     scheme: str, origin: Path, tmp_path: Path, model_dir: Path, monkeypatch: pytest.MonkeyPatch

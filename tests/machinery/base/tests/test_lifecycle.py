@@ -24,6 +24,7 @@ from service.lifecycle.source import Source
 from service.lifecycle.train import train
 from service.lifecycle.verify import verify
 
+pytest_plugins = ["verify_fixtures"]
 FORMATS = list(engine.EXPORTERS)
 
 
@@ -37,8 +38,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def _few_examples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Learn from every tenth example, and judge by it: what a model learns is not the question."""
-    monkeypatch.setattr(data, "load", loading_every(10))
+    """Learn from one in thirty examples, and judge by it: what a model learns is not asked."""
+    monkeypatch.setattr(data, "load", loading_every(30))
 
 
 @pytest.fixture
@@ -86,6 +87,7 @@ def test_a_version_has_what_a_server_and_a_reader_need(made: Path) -> None:
     assert manifest.files.keys() == contents(folder).keys() - {"manifest.json"}
 
 
+@pytest.mark.usefixtures("verified_here")
 def test_a_model_of_the_repositorys_own_examples_alone_is_the_starter(
     made: Path, candidate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,6 +157,7 @@ def test_a_missing_artefact_is_refused_by_name(version: Path, format_name: str) 
         verify(version)
 
 
+@pytest.mark.usefixtures("verified_here")
 def test_an_artefact_that_no_digest_vouches_for_is_refused_by_name(version: Path) -> None:
     path = largest_file(version, FORMATS[0])
     manifest = manifests.read(version)
@@ -189,6 +192,7 @@ def test_a_failed_export_names_the_format_and_leaves_what_was_there(
     assert [path.name for path in version.parent.iterdir()] == ["1"]
 
 
+@pytest.mark.usefixtures("verified_here")
 def test_an_artefact_that_answers_otherwise_is_not_exported(
     candidate: Path, version: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -290,7 +294,7 @@ def test_the_same_seed_gives_the_same_network(tmp_path: Path) -> None:
     assert manifests.largest_difference(one, two) == 0
 
 
-@pytest.mark.usefixtures("_few_examples")
+@pytest.mark.usefixtures("_few_examples", "verified_here")
 def test_one_command_makes_a_version_that_is_good_enough_or_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -364,6 +368,7 @@ def test_a_spoilt_version_is_not_used_and_the_former_choice_stays(
     assert manifests.chosen_version(model_dir) == 1
 
 
+@pytest.mark.usefixtures("verified_here")
 def test_a_version_is_used_once_it_is_verified(version: Path) -> None:
     assert main(["use", "1", "--model-dir", str(version.parent)]) == 0
 

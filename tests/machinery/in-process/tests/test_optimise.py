@@ -15,6 +15,8 @@ from service.lifecycle.fetch import fetch
 from service.lifecycle.optimise import Speed, choose, optimise
 from service.manifest import Artefact
 
+pytest_plugins = ["verify_fixtures"]
+
 
 @pytest.fixture
 def version(tmp_path: Path) -> Path:
@@ -74,6 +76,7 @@ def formats_of(version: Path) -> list[str]:
     return [artefact.format for artefact in manifests.read(version).artefacts]
 
 
+@pytest.mark.usefixtures("verified_here")
 def test_each_format_is_measured_and_the_version_stays_whole(
     version: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

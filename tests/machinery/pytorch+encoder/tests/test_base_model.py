@@ -25,6 +25,7 @@ from service.lifecycle.start import Start, start
 from service.lifecycle.train import train
 from service.manifest import Arrays
 
+pytest_plugins = ["verify_fixtures"]
 AutoModelForTask: Any = vars(network)["AutoModelForTask"]
 
 SIZES: dict[str, Any] = {
@@ -87,6 +88,7 @@ def logits_of_transformers(folder: Path) -> "np.ndarray[Any, np.dtype[np.float32
     return np.asarray(found, np.float32)
 
 
+@pytest.mark.usefixtures("verified_here")
 def test_a_checkpoint_is_exported_as_it_is(checkpoint: Path, tmp_path: Path) -> None:
     facts = train(tmp_path / "candidate", Source(base_model=str(checkpoint)))
     found = evaluate(tmp_path / "candidate")

@@ -26,6 +26,7 @@ from service.lifecycle.start import from_checkpoint
 from service.lifecycle.train import train
 from service.manifest import Arrays
 
+pytest_plugins = ["verify_fixtures"]
 SIZES: dict[str, Any] = {
     "vocab_size": samples.TOKENS.get_vocab_size(),
     "eos_token_id": samples.END_TOKEN,
@@ -90,6 +91,7 @@ def test_a_checkpoint_answers_as_in_transformers_step_by_step(checkpoint: Path) 
     assert rest["logits"][0] == pytest.approx(expected[-1], abs=1e-4)
 
 
+@pytest.mark.usefixtures("verified_here")
 def test_a_checkpoint_is_exported_as_it_is(checkpoint: Path, tmp_path: Path) -> None:
     facts = train(tmp_path / "candidate", Source(base_model=str(checkpoint)))
     found = evaluate(tmp_path / "candidate")

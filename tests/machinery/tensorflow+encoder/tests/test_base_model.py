@@ -22,6 +22,7 @@ from service.lifecycle.source import Source, resolve
 from service.lifecycle.start import Start, start
 from service.lifecycle.train import train
 
+pytest_plugins = ["verify_fixtures"]
 Weights: TypeAlias = dict[str, npt.NDArray[np.float32]]
 
 WIDTH, INNER, LAYERS = 32, 48, 2
@@ -144,6 +145,7 @@ def test_every_variable_has_the_values_of_a_weight_of_its_own(checkpoint: Path) 
     assert (kernel == weights["classifier.weight"].T).all()
 
 
+@pytest.mark.usefixtures("verified_here")
 def test_a_checkpoint_is_exported_as_it_is(checkpoint: Path, tmp_path: Path) -> None:
     facts = train(tmp_path / "candidate", Source(base_model=str(checkpoint)))
     found = evaluate(tmp_path / "candidate")

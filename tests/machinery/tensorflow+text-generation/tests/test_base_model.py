@@ -24,6 +24,7 @@ from service.lifecycle.start import from_checkpoint
 from service.lifecycle.train import train
 from service.manifest import Arrays
 
+pytest_plugins = ["verify_fixtures"]
 TOKENS = samples.TOKENS.encode("Grüße 👋🏽, 世界!").ids
 
 
@@ -73,6 +74,7 @@ def test_a_checkpoint_says_the_same_step_by_step(checkpoint: Path) -> None:
     assert rest["logits"][0] == pytest.approx(expected[-1], abs=1e-4)
 
 
+@pytest.mark.usefixtures("verified_here")
 def test_a_checkpoint_is_exported_as_it_is(checkpoint: Path, tmp_path: Path) -> None:
     facts = train(tmp_path / "candidate", Source(base_model=str(checkpoint)))
     found = evaluate(tmp_path / "candidate")
