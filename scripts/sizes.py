@@ -36,21 +36,21 @@ class Limit(NamedTuple):
 GOALS: dict[str, dict[str, Limit]] = {
     "predicting in-process": {
         "modules": Limit(goal=50, present=62),
-        "lines of source": Limit(goal=5000, present=9289),
+        "lines of source": Limit(goal=5000, present=9308),
         "lines of tests": Limit(goal=2200),
         "modules of yours": Limit(goal=6),
         "lines of yours": Limit(goal=700),
     },
     "generating in-process": {
         "modules": Limit(goal=60, present=67),
-        "lines of source": Limit(goal=6200, present=9975),
+        "lines of source": Limit(goal=6200, present=9994),
         "lines of tests": Limit(goal=2800),
         "modules of yours": Limit(goal=6),
         "lines of yours": Limit(goal=700),
     },
     "behind a model server": {
         "modules": Limit(goal=65, present=69),
-        "lines of source": Limit(goal=6500, present=10801),
+        "lines of source": Limit(goal=6500, present=10820),
         "lines of tests": Limit(goal=2800),
         "modules of yours": Limit(goal=6),
         "lines of yours": Limit(goal=700),

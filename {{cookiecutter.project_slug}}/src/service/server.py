@@ -149,12 +149,13 @@ class Connection(H11Protocol):
             next(idle, self).transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        is_between = {self.conn.our_state, self.conn.their_state} == {h11.IDLE}
+        is_between = self.conn.our_state is h11.IDLE and self.conn.their_state is h11.IDLE
         may_begin = is_between and not (self.conn.trailing_data[0] or self.flow.write_paused)
         if may_begin and (answer := self.app.turn_away(data, self.client)):
             self._late = _cancel(self._late)
             self._write(*answer)
-            self.on_response_complete()
+            if not self._is_kept:
+                self.on_response_complete()
             return
         super().data_received(data)
         if self.is_busy:
@@ -208,6 +209,13 @@ class Connection(H11Protocol):
     def is_idle(self) -> bool:
         """It waits for nothing, and is open."""
         return not (self.is_busy or self.transport.is_closing())
+
+    @property
+    def _is_kept(self) -> bool:
+        """It will not be closed for being idle before its time, or a second earlier."""
+        timer = self.timeout_keep_alive_task
+        seconds = self.timeout_keep_alive - 1
+        return timer is not None and timer.when() > self.loop.time() + seconds
 
     def _after(self, call: Any) -> asyncio.TimerHandle:
         timer: asyncio.TimerHandle = self.loop.call_later(self._seconds, call)

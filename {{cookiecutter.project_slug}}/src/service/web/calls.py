@@ -35,6 +35,8 @@ _FRAMING = re.compile(
     re.IGNORECASE,
 )
 """Headers that say where a request ends, and what follows it."""
+_TOLD = re.compile(rb"^POST [^\n]*|\n(?:origin|x-request-id)[^\n]*", re.IGNORECASE)
+"""What a refusal repeats, or depends on."""
 NO_REQUEST: Any = {
     "method": "",
     "raw_path": b"",
@@ -58,6 +60,10 @@ class Places:
         self._running = 0
         self._coming = 0
         self._seconds = 0.0  # per request, as measured
+
+    @property
+    def are_taken(self) -> bool:
+        return self._running + self._coming >= self._most
 
     def expect(self) -> None:
         """A request takes its place in the loop's next turn; ``QueueFull`` where there is none."""
@@ -210,6 +216,11 @@ def is_plain(data: bytes) -> bool:
     length = b"\ncontent-length: %d" % len(body)
     framing = [each.strip(b"\r").lower() for each in _FRAMING.findall(head)]
     return _POST.match(head) is not None and framing == [length]
+
+
+def told_of_plain(data: bytes) -> list[bytes]:
+    """What the answer to such a request depends on where it is refused for want of a place."""
+    return _TOLD.findall(data, 0, data.index(b"\r\n\r\n"))
 
 
 def environ_of_plain(data: bytes, client: tuple[str, int] | None) -> "WSGIEnvironment":

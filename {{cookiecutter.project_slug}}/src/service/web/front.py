@@ -39,6 +39,7 @@ from service.web.calls import (
     environ_of_plain,
     is_plain,
     send_body,
+    told_of_plain,
 )
 from service.web.requests import CALLER, REFUSAL, Caller
 from service.web.routes import route_of
@@ -99,8 +100,8 @@ class Front:
         self._places = Places(settings.http_threads)
         self._metrics = metrics
         self._body_bytes = 0
-        self._asked: tuple[str | None, ...] = ()
-        self._asked_until = 0.0
+        self._same: tuple[list[bytes], float, Answer, Callable[[], None]] | None = None
+        """What is refused just now: told of it, till when, the answer, and what counts it."""
 
     async def __call__(self, scope: "HTTPScope", receive: Receive, send: Send) -> None:
         """Answer, with what a trusted proxy says of the caller."""
@@ -188,26 +189,25 @@ class Front:
         """
         if not is_plain(data):
             return None
+        told, now = told_of_plain(data), time.monotonic()
+        if self._same and self._places.are_taken:
+            same, until, answer, count = self._same
+            if told == same and now < until:
+                count()
+                return answer
         try:
             self._places.expect()
         except QueueFull as error:
             is_known = client and client[0] not in self._behind_proxy.trusted_hosts
-            return self._refuse_again(environ_of_plain(data, client if is_known else None), error)
-        return None
-
-    def _refuse_again(self, environ: "WSGIEnvironment", error: CallerError) -> Answer:
-        """As the last, where that is new and of a request that differs in nothing of the answer."""
-        path = environ["PATH_INFO"]
-        asked = (path, environ.get("HTTP_ORIGIN"), environ.get("HTTP_X_REQUEST_ID"))
-        now = time.monotonic()
-        if asked == self._asked and now < self._asked_until and (route := route_of(path)):
-            self._metrics.requests.labels("POST", route.path, str(error.status.value)).inc()
-        else:
+            environ = environ_of_plain(data, client if is_known else None)
             environ[IS_WHOLE] = True
             status, headers, body = self.refuse(environ, error)
-            self._refusal = status, [*headers, *self._cors_headers(environ)], body
-            self._asked, self._asked_until = asked, now + _SAME_SECONDS
-        return self._refusal
+            answer = status, [*headers, *self._cors_headers(environ)], body
+            if route := route_of(environ["PATH_INFO"]):
+                counter = self._metrics.requests.labels("POST", route.path, str(status))
+                self._same = told, now + _SAME_SECONDS, answer, counter.inc
+            return answer
+        return None
 
     def _cors_headers(self, environ: "WSGIEnvironment") -> Headers:
         """What lets a page of another origin read the answer, where it may."""
