@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all test-fast environments lint format trees sizes lock reliability bench
+.PHONY: help demo test test-all test-fast environments lint format trees sizes lock reliability overload bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -54,6 +54,9 @@ lock: $(INSTALLED) ## write the locks of all backends; the newest versions with 
 
 reliability: $(INSTALLED) ## run the tests of docs/reliability.md, or those with WORDS; prints how they ended
 	$(BIN)/python scripts/reliability.py $(WORDS)
+
+overload: $(INSTALLED) ## ask a starter, or that with ANSWERS, for three times what it answers
+	$(BIN)/python scripts/overload.py $(ANSWERS)
 
 bench: $(INSTALLED) ## measure repositories, or those with ANSWERS: start-up, requests or tokens per second
 	$(BIN)/python scripts/bench.py $(ANSWERS)
