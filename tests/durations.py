@@ -16,14 +16,18 @@ HEAVIEST = (
 )
 """Modules with tests of minutes, or whose first test is; the longest first."""
 BEGUN, MINUTES = "TEST_BEGUN", "TEST_MINUTES"
-"""Variables: when the run began, and after how many minutes what comes last is left out, if set."""
+"""Variables: when the run began, and after how many minutes what is marked is left out, if set."""
 
 
-def heaviest_first(item: pytest.Item) -> tuple[bool, int, int]:
-    """Where *item* comes in a run; those of equal rank stay in their order."""
+def heaviest_first(item: pytest.Item) -> tuple[int, int]:
+    """Where *item* comes in a run; those of equal rank stay in their order.
+
+    What may be left out comes before the many light ones: they fill what else waits for it.
+    """
     folder, module = item.path.parent.name, item.path.stem
+    if item.get_closest_marker("last"):
+        return FOLDERS.index("generated"), len(HEAVIEST)
     return (
-        item.get_closest_marker("last") is not None,
         FOLDERS.index(folder) if folder in FOLDERS else len(FOLDERS),
         HEAVIEST.index(module) if module in HEAVIEST else len(HEAVIEST),
     )
