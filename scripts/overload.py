@@ -171,8 +171,11 @@ async def measured(url: str, request: bytes) -> list[str]:
 
 def main() -> None:
     """Measure the first repository that has all words of the command line."""
-    words = sys.argv[1:] or ["image-classification", "pytorch", "flask", "in-process"]
-    answers = next(row for row in without_ci(COMBINATIONS) if {*words} <= {*row.values()})
+    words = sys.argv[1:] or ["image-classification", "pytorch", "flask"]
+    rows = [row for row in without_ci(COMBINATIONS) if {*words, "in-process"} <= {*row.values()}]
+    if not rows:
+        sys.exit(f"No repository that serves in-process has all answers {' '.join(words)!r}.")
+    answers = rows[0]
     with tempfile.TemporaryDirectory() as folder:
         repo = bake(answers, Path(folder))
         venv = shared_environment(

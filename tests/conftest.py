@@ -131,7 +131,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Leave out what comes last once the time is over; the report lists it."""
+    """Leave out what is marked for it once the time is over; the report lists it."""
     if item.get_closest_marker("last") and is_over():
         pytest.skip(f"{OVER}: {MINUTES} is {os.environ[MINUTES]}")
 

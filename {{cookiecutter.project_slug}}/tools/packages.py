@@ -23,7 +23,7 @@ from typing import Any
 
 LOCK = Path("requirements.lock")
 SECRETS = Path("/run/secrets")  # in an image's build
-WHEELS = Path("/wheels")  # there as well, for one without a network
+WHEELS = Path("/run/wheels")  # there as well, for one without a network
 IS_CLOSED = any(WHEELS.glob("*.whl"))
 # pip's option: uv's variable, and what stands between its values.
 OPTIONS = {
